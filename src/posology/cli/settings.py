@@ -1,0 +1,67 @@
+"""From flags to the validated configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from posology.config import Config
+
+DEFAULT = Path("posology.yaml")
+
+PLACES = {
+    "real": "data.real",
+    "synthetic": "data.synthetic",
+    "holdout": "data.holdout",
+    "traffic": "data.traffic",
+    "docs": "data.docs",
+    "catalog": "data.catalog",
+    "format": "data.format",
+    "on_error": "data.on_error",
+    "id_column": "data.columns.id",
+    "topic_column": "data.columns.topic",
+    "text_column": "data.columns.text",
+    "messages_column": "data.columns.messages",
+    "roles": "text.roles",
+    "max_turns": "text.max_turns",
+    "holdout_size": "split.holdout_size",
+    "split_seed": "split.seed",
+    "encoder": "embedding.encoder",
+    "base_url": "embedding.base_url",
+    "budget": "gaps.budget",
+    "weights": "gaps.weights",
+    "tail_max_real": "gaps.tail_max_real",
+    "design": "mix.design",
+    "doses": "mix.doses",
+    "controls": "mix.controls",
+    "synthetic_weight": "mix.synthetic_weight",
+    "trainer": "sweep.trainer",
+    "seeds": "sweep.seeds",
+    "jobs": "sweep.jobs",
+    "adaptive": "sweep.adaptive",
+    "label_cost": "report.label_cost",
+    "title": "report.title",
+    "out": "out",
+}
+
+
+def settings(flags: Mapping[str, object]) -> Config:
+    """The configuration file, or ./posology.yaml if there is one, with the given flags on top.
+
+    Args:
+        flags: The parameters of a verb, as `locals()` has them at its start: names of `PLACES` and their values (None:
+            not given), `config`, and others that are no settings and are left alone.
+
+    Raises:
+        ConfigError: Something in it is wrong.
+    """
+    from posology.config import load
+
+    named = flags.get("config")
+    path = named if isinstance(named, Path) else DEFAULT if DEFAULT.is_file() else None
+    overrides = {place: flags[name] for name, place in PLACES.items() if name in flags}
+    if isinstance(roles := overrides.get("text.roles"), str):
+        overrides["text.roles"] = tuple(role.strip() for role in roles.split(","))
+    return load(path, overrides)

@@ -1,0 +1,1 @@
+"""Text to vectors: the encoders, the cache on disk, and the embedder that stages work with."""

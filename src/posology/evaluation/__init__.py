@@ -1,0 +1,1 @@
+"""What the variants are worth on held-out real conversations, and how sure that is."""

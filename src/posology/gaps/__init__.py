@@ -1,0 +1,1 @@
+"""What real training data lacks, and how many examples to ask for."""

@@ -1,0 +1,1 @@
+"""Which texts are the same message twice: exact copies, near copies, and groups of them."""

@@ -1,0 +1,1 @@
+"""Doses, designs and controls: which conversations each arm is trained on."""

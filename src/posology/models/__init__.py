@@ -1,0 +1,1 @@
+"""Bundled weights: what there is, where it lies, how it is pulled and checked."""

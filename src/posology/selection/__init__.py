@@ -1,0 +1,1 @@
+"""Which synthetic conversations are used, and in which order."""

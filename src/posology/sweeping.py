@@ -1,0 +1,189 @@
+"""The sweep: mixtures are trained, predictions judged, and under `adaptive` further doses chosen.
+
+Together with `pipeline` the only place where stages meet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posology.config import Config
+from posology.evaluation.dose_response import DoseResponse, EvaluationSettings, evaluate
+from posology.evaluation.labels import LearningPoint, value_in_labels
+from posology.evaluation.power import power_statement
+from posology.evaluation.predictions import write_predictions
+from posology.mixture.arms import arms, highest_dose, learning_parts, mixture
+from posology.progress import Progress
+from posology.records import ArmKind, ArmResult, Conversation, Mixture, topics_of
+from posology.store import write_json
+from posology.training.contract import Trainer
+from posology.training.fitting import Outcome, arm_result, fit_all
+
+PREDICTIONS = "predictions.parquet"
+INDEX = "variants.json"
+
+
+class Sweep:
+    """All arms of one sweep.
+
+    Args:
+        config: The settings.
+        train: Real training conversations.
+        ranked: The pool in priority order.
+        holdout: Real conversations to evaluate on.
+        groups: Shape (n_holdout,): ids of near-duplicate groups.
+        trainer: A prepared trainer.
+        folder: Where variants and predictions are kept.
+        progress: Told what happens.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        train: Sequence[Conversation],
+        ranked: Sequence[Conversation],
+        holdout: Sequence[Conversation],
+        groups: NDArray[np.int32],
+        trainer: Trainer,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self.config = config
+        self.train, self.ranked, self.holdout, self.groups = train, ranked, holdout, groups
+        self.trainer, self.folder, self.progress = trainer, folder, progress
+        self.topics = topics_of([*train, *ranked, *holdout])
+        places = {topic: place for place, topic in enumerate(self.topics)}
+        self.truth = np.array([places[c.label] for c in holdout], dtype=np.int64)
+
+    def run(self, expected_accuracy: float) -> dict[str, Any]:
+        """Says what the holdout can resolve, trains and judges all arms, and keeps every prediction.
+
+        Args:
+            expected_accuracy: Cross-validated on real training data, for the statement before training.
+
+        Returns:
+            The parts of `sweep/dose_response.json` that the sweep itself knows.
+        """
+        doses = self._first_doses()
+        power = power_statement(
+            len(self.holdout),
+            expected_accuracy,
+            n_arms=max(1, len(arms(doses, controls=self.config.mix.controls)) - 1),
+            n_groups=len(np.unique(self.groups)),
+        )
+        self.progress.note(power.sentence)
+        results, response = self._judged(doses)
+        while (dose := self._next_dose(doses, response)) is not None:
+            doses = sorted({*doses, dose})
+            results, response = self._judged(doses)
+        labels = self._labels(results, response.recommendation.dose) if self.config.sweep.learning_curve else None
+        write_predictions(self.folder / PREDICTIONS, results, self.holdout, self.topics)
+        return {**response.to_json(), "power": power.to_json(), "labels": labels}
+
+    def _first_doses(self) -> list[float]:
+        """The grid; under `adaptive` its two ends and the middle, from where the next doses are chosen."""
+        budget, highest = self.config.sweep.adaptive, self._highest()
+        if budget is None:
+            return self.config.mix.doses
+        return [0.0, *sorted({round(highest / 2, 2), highest} - {0.0}, reverse=True)[:budget]]
+
+    def _next_dose(self, doses: Sequence[float], response: DoseResponse) -> float | None:
+        """The dose that is most worth its trainings; None if none is, or the budget of doses is spent."""
+        budget = self.config.sweep.adaptive
+        if budget is None or len(doses) > budget:
+            return None
+        proposal = response.propose(highest=self._highest())
+        said = "no further dose is worth its trainings" if proposal is None else f"next dose: {proposal.dose:g}"
+        self.progress.note(said)
+        return None if proposal is None else proposal.dose
+
+    def _highest(self) -> float:
+        return highest_dose(len(self.train), len(self.ranked), self.config.mix.design)
+
+    def _mixture(self, dose: float, kind: ArmKind, seed: int) -> Mixture:
+        return mixture(
+            dose,
+            kind,
+            seed,
+            design=self.config.mix.design,
+            real=self.train,
+            ranked=self.ranked,
+            synthetic_weight=self.config.mix.synthetic_weight,
+        )
+
+    def _judged(self, doses: Sequence[float]) -> tuple[list[ArmResult], DoseResponse]:
+        """Trains what is not trained yet, and evaluates all arms of the doses."""
+        seeds = self.config.sweep.seeds
+        plan = arms(doses, controls=self.config.mix.controls)
+        sets = [[self._mixture(dose, kind, seed) for seed in seeds] for dose, kind in plan]
+        # Dose 1 of an empty pool leaves nothing to train on.
+        sets = [mixtures for mixtures in sets if mixtures[0].conversations]
+        outcomes = self._fitted([m for mixtures in sets for m in mixtures], "training")
+        self._write_index([m for mixtures in sets for m in mixtures], outcomes)
+        in_order = iter(outcomes)
+        results = [arm_result(mixtures, [next(in_order) for _ in mixtures]) for mixtures in sets]
+        synthetic = {
+            mixtures[0].dose: Counter(c.label for c in mixtures[0].synthetic)
+            for mixtures in sets
+            if mixtures[0].kind == "selected"
+        }
+        return results, evaluate(
+            results,
+            self.truth,
+            self.groups,
+            self.topics,
+            Counter(c.label for c in self.train),
+            n_synthetic_by_topic=synthetic,
+            settings=EvaluationSettings(
+                draws=self.config.sweep.bootstrap,
+                margin=self.config.sweep.margin,
+                tail_max_real=self.config.gaps.tail_max_real,
+            ),
+        )
+
+    def _fitted(self, mixtures: Sequence[Mixture], label: str) -> list[Outcome]:
+        return fit_all(
+            mixtures,
+            self.trainer,
+            self.holdout,
+            self.topics,
+            self.folder / "variants",
+            jobs=self.config.sweep.jobs,
+            progress=self.progress,
+            label=label,
+        )
+
+    def _write_index(self, mixtures: Sequence[Mixture], outcomes: Sequence[Outcome]) -> None:
+        """Says which variant belongs to which arm, and what is needed to use it."""
+        variants = [
+            {"dose": m.dose, "kind": m.kind, "seed": m.seed, "variant": outcome.key}
+            for m, outcome in zip(mixtures, outcomes, strict=True)
+        ]
+        config = self.config.model_dump(mode="json", include={"embedding", "text", "mix", "sweep", "card"})
+        write_json(self.folder / INDEX, {"schema_version": 1, "config": config, "variants": variants})
+
+    def _labels(self, results: Sequence[ArmResult], dose: float) -> dict[str, Any]:
+        """What the gain is worth in real labels, from variants trained on parts of the real data alone."""
+        parts = learning_parts(self.train)
+        by_size: dict[int, list[Outcome]] = {}
+        for part, outcome in zip(parts, self._fitted(parts, "learning curve"), strict=True):
+            by_size.setdefault(len(part.real), []).append(outcome)
+        points = [LearningPoint(n, np.stack([o.predicted == self.truth for o in rows])) for n, rows in by_size.items()]
+        right = {arm.dose: arm.predicted == self.truth for arm in results if arm.kind == "selected"}
+        value = value_in_labels(
+            [*points, LearningPoint(len(self.train), right[0.0])],
+            self.groups,
+            real_only=right[0.0],
+            recommended=right[dose] if dose > 0 else None,
+            n_real=len(self.train),
+            label_cost=self.config.report.label_cost,
+            currency=self.config.report.currency,
+        )
+        return value.to_json()

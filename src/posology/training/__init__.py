@@ -1,0 +1,1 @@
+"""Trainers: a mixture goes in, a variant comes out."""
