@@ -10,11 +10,11 @@ import posology
 
 ROOT = Path(posology.__file__).parent
 LAYERS = [
-    {"records", "errors", "fingerprint", "progress"},
+    {"records", "errors", "fingerprint", "progress", "threads"},
     {"config", "store", "models"},
     {"embedding", "matching", "conversations"},
     {"gaps", "selection", "mixture", "training", "evaluation", "report"},
-    {"inputs", "sweeping", "exporting", "bot", "projects", "demo", "pipeline"},
+    {"inputs", "sweeping", "exporting", "bot", "projects", "demo", "prints", "pipeline"},
     {"api", "cli"},
 ]
 STAGES = LAYERS[3]

@@ -52,7 +52,7 @@ def gaps(
     from posology.pipeline import Pipeline
 
     with watched(quiet) as progress, Pipeline(tree, progress) as pipeline:
-        found = pipeline.gaps()
+        found = pipeline.gaps
     show(found, as_json=json, human=_table(found, str(tree.out / "gaps" / "gaps.json")))
 
 

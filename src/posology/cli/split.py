@@ -38,7 +38,7 @@ def split(
     from posology.pipeline import Pipeline
 
     with watched(quiet) as progress, Pipeline(tree, progress) as pipeline:
-        parts = pipeline.split()
+        parts = pipeline.parts
     result = {
         "train": len(parts.train),
         "holdout": len(parts.holdout),
