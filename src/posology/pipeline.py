@@ -38,7 +38,7 @@ from posology.records import ArmKind, Conversation, Rejection, topics_of
 from posology.selection.likeness import real_likeness
 from posology.selection.priority import prioritise
 from posology.selection.screening import screen
-from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json
+from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import HeadTrainer
@@ -151,7 +151,8 @@ class Pipeline:
             write(parts.train, stage.folder / "train.jsonl")
             write(parts.holdout, stage.folder / "holdout.jsonl")
             write(_with_reasons(self.material.conversations("real"), parts.removed), stage.folder / "rejected.jsonl")
-            record.files += ["train.jsonl", "holdout.jsonl", "rejected.jsonl"]
+            write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows))
+            record.files += ["train.jsonl", "holdout.jsonl", "rejected.jsonl", "bad_rows.jsonl"]
             record.facts |= {
                 "given": bool(given),
                 "n_train": len(parts.train),
@@ -331,7 +332,7 @@ class Pipeline:
             return result
         parts, ranked = self.parts, self.ranked
         selection = self.folder.stage("select").manifest or {}
-        warnings = [*parts.warnings, *selection.get("warnings", ()), *self._unseen_topics()]
+        warnings = [*self.material.warnings, *parts.warnings, *selection.get("warnings", ()), *self._unseen_topics()]
         with self._running("sweep", self._prints.sweep) as record:
             self._embed([*parts.train, *ranked, *parts.holdout])
             sweep = Sweep(
@@ -421,7 +422,7 @@ class Pipeline:
             hashes={name: reading.sha256 for name, reading in self.material.readings.items()},
             known_topics=self.material.known_topics,
             encoder=self.embedder.identity,
-            trainer=None if self._own_trainer is None else self.trainer.identity,
+            trainer=None if self._own_trainer is None else self._own_trainer.identity,
         )
 
     def _identity(self) -> dict[str, Any]:
