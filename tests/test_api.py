@@ -1,4 +1,5 @@
 import json
+import random
 import subprocess
 import sys
 
@@ -11,8 +12,19 @@ from support import talk
 TOPICS = {"parcel": "where is my parcel", "refund": "i want my money back", "size": "these boots are too small"}
 
 
+SYLLABLES = "ba ke li mo nu ra se ti vo zu pe ga dri sto fla".split()
+
+
 def rows(prefix, n, source="real"):
-    return [talk(f"{prefix}{t}{i}", f"{text} {prefix} {i}", t, source) for t, text in TOPICS.items() for i in range(n)]
+    """n conversations a topic, no two of them near duplicates."""
+    rng = random.Random(prefix)
+    return [
+        talk(
+            f"{prefix}{t}{i}", f"{text} " + " ".join("".join(rng.choices(SYLLABLES, k=3)) for _ in range(8)), t, source
+        )
+        for t, text in TOPICS.items()
+        for i in range(n)
+    ]
 
 
 LEXICAL = {"embedding.encoder": "lexical", "sweep.learning_curve": False}

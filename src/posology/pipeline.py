@@ -24,7 +24,7 @@ from posology.embedding.cache import VectorCache
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
 from posology.errors import InputError
-from posology.gaps.allocation import WaterFilling, topic_sequence
+from posology.gaps.allocation import WaterFilling, replacing_sequence, topic_sequence
 from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
 from posology.gaps.topics import topic_gaps, topic_stats
@@ -274,13 +274,18 @@ class Pipeline:
         predicted = read_json(self.folder.stage("gaps").folder / "predicted.json") if self.gaps else []
         stats = topic_stats(train, predicted, known_topics=self.material.known_topics)
         topics = [c.label for c in pool]
+        available, rule = Counter(topics), self._allocation
+        if self.config.mix.design == "replace":
+            sequence = replacing_sequence(stats, len(train), available, allocation=rule)
+        else:
+            sequence = topic_sequence(stats, len(pool), available, allocation=rule)
         real, vectors = self._embed(train), self._embed(pool)
         return prioritise(
             topics,
             vectors,
             [c.label for c in train],
             real,
-            sequence=topic_sequence(stats, len(pool), Counter(topics), allocation=self._allocation),
+            sequence=sequence,
             quality=real_likeness(real, vectors),
         )
 

@@ -55,8 +55,9 @@ class Prints:
 
     @cached_property
     def select(self) -> str:
-        """The gaps and the pool."""
-        return fingerprint.of("select", before=self.gaps, pool=self.hashes.get("synthetic"))
+        """The gaps, the pool, and the design, which decides whose turn it is."""
+        design = self.config.mix.design
+        return fingerprint.of("select", before=self.gaps, pool=self.hashes.get("synthetic"), design=design)
 
     @cached_property
     def sweep(self) -> str:

@@ -29,7 +29,7 @@ def split(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Set real conversations apart for evaluation, before anything else is done with them.
+    """Set real conversations apart for evaluation, before all else.
 
     Whole groups of exact and near duplicates go to one side, so that no twin straddles the line. Writes
     OUT/split/train.jsonl and holdout.jsonl; with --holdout, training rows that match it are removed and reported.
