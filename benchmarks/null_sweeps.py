@@ -78,6 +78,7 @@ SCENARIOS = (
     Scenario("n=200, 5 seeds", **FIVE),
     Scenario("n=200, 5 seeds all alike", seeds=5, deterministic=True),
     Scenario("n=200, 1 seed, low discordance", shared=0.92, by_arm=0.08),
+    Scenario("n=200, 1 seed, high discordance", shared=0.70, by_arm=0.30),
     Scenario("n=200, 1 seed, strongly correlated", shared=0.995, by_arm=0.005),
     Scenario("n=200, 1 seed, nearly identical", shared=0.9995, by_arm=0.0005),
     Scenario("n=200, 5 seeds, strongly correlated", shared=0.995, by_arm=0.002, seeds=5),
@@ -102,6 +103,7 @@ SCENARIOS = (
     Scenario("n=3080, 5 seeds, seeds differ by 2 points", n=3080, seed_shift=0.02, sweeps=0.3, **FIVE),
     Scenario("n=200, 1 seed, all doses +13", gains=(0.13,) * 4),
     Scenario("n=200, 1 seed, one dose +13", gains=(0.0, 0.13, 0.0, 0.0)),
+    Scenario("n=200, 1 seed, high discordance, one dose +13", shared=0.70, by_arm=0.30, gains=(0.0, 0.13, 0.0, 0.0)),
     Scenario("n=200, 5 seeds, all doses +13", gains=(0.13,) * 4, **FIVE),
     Scenario("n=200, 5 seeds, one dose +13", gains=(0.0, 0.13, 0.0, 0.0), **FIVE),
     Scenario("n=200, 1 seed, all doses +6", gains=(0.06,) * 4),
@@ -203,7 +205,7 @@ def main() -> int:
     options = parser.parse_args()
     after = ("harmful", "miss", "cliff", "best", "SRD")
     titles = "".join(f"{name:>8}" for name in after)
-    print(f"{'scenario':44}{'sweeps':>7}{'disc.':>7}{'better':>8}  {'95 % interval':14}{titles}{'s':>6}")
+    print(f"{'scenario':48}{'sweeps':>7}{'disc.':>7}{'better':>8}  {'95 % interval':14}{titles}{'s':>6}")
     failed = False
     for scenario in SCENARIOS:
         if options.only not in scenario.name:
@@ -213,7 +215,7 @@ def main() -> int:
         low, high = wilson(mean["better"], sweeps)
         figures = "".join(f"{mean[name]:8.3f}" for name in after)
         print(
-            f"{scenario.name:44}{sweeps:7}{mean['disc.']:7.3f}{mean['better']:8.3f}  [{low:.3f}, {high:.3f}]{figures}"
+            f"{scenario.name:48}{sweeps:7}{mean['disc.']:7.3f}{mean['better']:8.3f}  [{low:.3f}, {high:.3f}]{figures}"
             f"{mean['s']:6.0f}",
             flush=True,
         )
