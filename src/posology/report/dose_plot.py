@@ -16,7 +16,7 @@ from posology.report.figures import Frame
 from posology.report.panel import Look, Panel, limits, ticks
 from posology.report.results import Arm, Bounds, DoseResponse
 
-TOP = 66  # two rows of labels above the upper panel
+TOP = 68  # two rows of labels above the upper panel
 FOOT = 60  # tick labels in two rows, and the name of the axis
 GAP, TAIL = 50, 110  # the lower panel's distance from the upper one, and its height
 DODGE = 9  # pixels by which a control stands beside its arm
@@ -94,14 +94,14 @@ def _draw(result: DoseResponse, frame: Frame) -> Canvas:
 
 def _upper(panel: Panel, result: DoseResponse) -> None:
     """Accuracy on the left; the difference from real only, in points, on the right."""
-    panel.heading("Accuracy, %", "vs real only, points", above=45)
+    panel.heading("Accuracy, %", "vs real only, points", above=47)
     _cliff(panel, result)
     panel.shares_axis(7)
     _curve(panel, result)
-    _recommended(panel, result, above=6)
+    _recommended(panel, result, above=8)
     arm, base = result.recommended, result.real_only.accuracy.mean
     name = f"recommended: {fmt.dose(arm.told_dose)}" if arm.dose else "recommended: real only"
-    panel.canvas.text((panel.x(arm.actual_dose), panel.top - 9), name, INK, bold=True)
+    panel.canvas.text((panel.x(arm.actual_dose), panel.top - 11), name, INK, bold=True)
     _real_only(panel, base)
     for arm in [*result.controls, *result.selected]:
         delta = arm.delta_vs_real_only
@@ -112,8 +112,9 @@ def _upper(panel: Panel, result: DoseResponse) -> None:
     low, high = panel.up
     # A step whose label would touch that of real only is left out.
     steps = [step for step in ticks(low - base, high - base, 7) if abs(step) > 0.05 * (high - low)]
-    labels = {base + step: fmt.signed(step, 0 if step * 100 == round(step * 100) else 1) for step in steps}
-    panel.right_axis({base: "real only"} | labels)
+    panel.right_tick(base, "real only")
+    for step in steps:
+        panel.right_tick(base + step, fmt.signed(step, 0 if step * 100 == round(step * 100) else 1))
 
 
 def _lower(panel: Panel, result: DoseResponse) -> None:
@@ -157,7 +158,7 @@ def _cliff(panel: Panel, result: DoseResponse) -> None:
     after = next((i for i, arm in enumerate(arms) if i and arm.dose == result.cliff.dose), None)
     if not result.cliff.detected or after is None:
         return
-    start, end, top = panel.x(arms[after - 1].actual_dose), panel.x(arms[after].actual_dose), panel.top - 20
+    start, end, top = panel.x(arms[after - 1].actual_dose), panel.x(arms[after].actual_dose), panel.top - 22
     panel.canvas.area([(start, top), (end, top), (end, panel.bottom), (start, panel.bottom)], RED, opacity=0.1)
     drop = "" if result.cliff.drop is None else f": {fmt.points(-abs(result.cliff.drop))}"
-    panel.canvas.text(((start + end) / 2, panel.top - 24), f"cliff{drop}", RUST, bold=True)
+    panel.canvas.text(((start + end) / 2, panel.top - 26), f"cliff{drop}", RUST, bold=True)

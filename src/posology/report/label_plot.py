@@ -51,14 +51,18 @@ def _draw(result: DoseResponse, labels: Labels, frame: Frame) -> Canvas:
     canvas = frame.canvas(28 + height + 46)
     up = limits(values, margin=0.1)
     panel = Panel(canvas, frame.sides, 28, height, across=(-0.01 * end, end), up=up)
-    panel.heading("Accuracy, %")
+    gain = fmt.signed(focus.delta_vs_real_only.mean) if focus else ""
+    name = f"with {fmt.dose(focus.told_dose)} synthetic: {gain}{fmt.NBSP}points" if focus else ""
+    panel.heading("Accuracy, %", name, BLUE)
     panel.shares_axis(5)
     for law, dash in ((firm, None), (forecast, "5 4")):
         if law:
             canvas.line([(panel.x(n), panel.y(share)) for n, share in law], INK, width=1.3, dash=dash)
-    if focus and level is not None:
-        gain = fmt.points(focus.delta_vs_real_only.mean)
-        _target(panel, level, labels, goal, f"with {fmt.dose(focus.told_dose)} synthetic: {gain}")
+    if level is not None:
+        panel.level(level, BLUE, width=1.5)
+        panel.right_tick(level, gain, BLUE, bold=True)
+        if goal:
+            _equivalent(panel, goal, level, f"= {fmt.count(labels.equivalent_labels)} more labels")
     for point in points:
         told = f"{fmt.plural(point.n_real, 'real label')}: accuracy {fmt.percent(point.accuracy)}"
         panel.mark(point.n_real, point.accuracy, point.ci95, LOOK, f"{told} {fmt.interval(point.ci95)}".strip())
@@ -75,13 +79,9 @@ def _law(labels: Labels, start: float, end: float) -> list[Point]:
     return [(n, min(max(labels.fit.accuracy(n), 0.0), 1.0)) for n in sizes]
 
 
-def _target(panel: Panel, level: float, labels: Labels, goal: float | None, name: str) -> None:
-    """The level that the dose reached and, where known, how many real labels would reach it."""
-    panel.level(level, BLUE, width=1.5)
-    panel.canvas.text((panel.left + 4, panel.y(level) - 6), name, BLUE, anchor="start", bold=True)
-    if goal:
-        x, y = panel.x(goal), panel.y(level)
-        more = f"= {fmt.count(labels.equivalent_labels)} more labels"
-        panel.canvas.line([(x, panel.bottom), (x, y)], BLUE, width=1.2, dash="2.4 2.4")
-        panel.canvas.mark("circle", (x, y), 4.5, fill=BLUE, edge=PAPER)
-        panel.canvas.text((x - 6, panel.bottom - 10), more, BLUE, anchor="end", bold=True)
+def _equivalent(panel: Panel, goal: float, level: float, name: str) -> None:
+    """Where the law reaches the level."""
+    x, y = panel.x(goal), panel.y(level)
+    panel.canvas.line([(x, panel.bottom), (x, y)], BLUE, width=1.2, dash="2.4 2.4")
+    panel.canvas.mark("circle", (x, y), 4.5, fill=BLUE, edge=PAPER)
+    panel.canvas.text((x - 6, panel.bottom - 10), name, BLUE, anchor="end", bold=True)

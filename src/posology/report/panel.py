@@ -24,9 +24,9 @@ def ticks(low: float, high: float, at_most: int) -> list[float]:
     least = (high - low) / at_most
     power = math.floor(math.log10(least))
     steps = [digit * 10.0**exponent for exponent in (power + 1, power, power - 1) for digit in (5, 2, 1)]
-    finest = next(i for i, step in enumerate(steps) if step < least * (1 - 1e-9)) - 1
+    coarsest = next(i for i, step in enumerate(steps) if step < least * (1 - 1e-9)) - 1
     values: list[float] = []
-    for step in steps[finest:]:
+    for step in steps[coarsest:]:
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         values = [round(i * step, 10) for i in range(first, last + 1)]
         if len(values) > 1:
@@ -103,11 +103,12 @@ class Panel:
         """A line over the whole panel at one value."""
         self.canvas.line([(self.left, self.y(value)), (self.right, self.y(value))], colour, width=width, dash=dash)
 
-    def heading(self, left: str, right: str = "", *, above: float = 14) -> None:
-        """Names of the vertical axes, written level over them where they are read first."""
+    def heading(self, left: str, right: str = "", colour: str = MUTED, *, above: float = 14) -> None:
+        """Names over the vertical axes, where they are read first; a coloured one on the right is bold."""
         self.canvas.text((2, self.top - above), left, MUTED, anchor="start")
         if right:
-            self.canvas.text((self.canvas.width - 2, self.top - above), right, MUTED, anchor="end")
+            at = (self.canvas.width - 2, self.top - above)
+            self.canvas.text(at, right, colour, anchor="end", bold=colour != MUTED)
 
     def shares_axis(self, at_most: int) -> None:
         """Hairlines at round percentages with their numbers on the left, and the base line."""
@@ -118,12 +119,11 @@ class Panel:
                 self.canvas.text(at, fmt.decimal(round(value * 100, 1)), MUTED, anchor="end")
         self.canvas.line([(self.left, self.bottom), (self.right, self.bottom)], MUTED)
 
-    def right_axis(self, labels: Mapping[float, str]) -> None:
-        """Short ticks on the right at values of the vertical axis, with their labels."""
-        for value, label in labels.items():
-            y = self.y(value)
-            self.canvas.line([(self.right, y), (self.right + 4, y)], MUTED)
-            self.canvas.text((self.right + 8, y + self._half_a_digit), label, MUTED, anchor="start")
+    def right_tick(self, value: float, label: str, colour: str = MUTED, *, bold: bool = False) -> None:
+        """A short tick on the right at a value of the vertical axis, with its label."""
+        y = self.y(value)
+        self.canvas.line([(self.right, y), (self.right + 4, y)], colour)
+        self.canvas.text((self.right + 8, y + self._half_a_digit), label, colour, anchor="start", bold=bold)
 
     @property
     def _half_a_digit(self) -> float:
@@ -133,7 +133,10 @@ class Panel:
     def lower_axis(self, labels: Mapping[float, Sequence[str]], name: str, keep: Sequence[float]) -> None:
         """A tick at every value, below it rows of words where they have room, and below all the name of the axis."""
         places = {self.x(value): words for value, words in labels.items()}
-        widths = {x: max(text_width(word, self.canvas.size) for word in words) for x, words in places.items()}
+        widths = {
+            x: max(text_width(word, self.canvas.size - (row > 0)) for row, word in enumerate(words))
+            for x, words in places.items()
+        }
         shown = spaced(widths, [self.x(value) for value in keep])
         for x, words in places.items():
             self.canvas.line([(x, self.bottom), (x, self.bottom + 4)], MUTED)
