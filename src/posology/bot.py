@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posology.config import Config
 from posology.conversations.docs import read_docs
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
 from posology.errors import UsageError
+from posology.exporting import config_of
 from posology.records import Conversation, DocSection, Message
+from posology.report.results import load
 from posology.store import read_json
 from posology.sweeping import INDEX
 from posology.training.contract import Variant, make_trainer
@@ -61,7 +62,7 @@ class Bot:
 
         Args:
             place: A run folder, whose recommended dose is taken, or one folder of `RUN/sweep/variants`.
-            docs: The folder of docs.
+            docs: The folder of docs; None takes that of the sweep, if it still stands.
 
         Raises:
             UsageError: There is no variant at `place`.
@@ -69,13 +70,13 @@ class Bot:
         sweep = place / "sweep" if (place / "sweep").is_dir() else place.parent.parent
         if not (sweep / INDEX).is_file():
             raise UsageError(f"{place} holds no trained variant.", remedy="Name a run folder with a finished sweep.")
-        index = read_json(sweep / INDEX)
-        folder = place if place.parent.name == "variants" else sweep / "variants" / _recommended(sweep, index)
-        config = Config.model_validate(index["config"])
+        config = config_of(sweep.parent)
+        folder = place if place.parent.name == "variants" else sweep / "variants" / _recommended(sweep)
         settings = config.embedding
         encoder = make_encoder(settings.encoder, base_url=settings.base_url, api_key_env=settings.api_key_env)
         embedder = Embedder(encoder, rule=config.text.rule, cache=None)
         variant = make_trainer(config.sweep.trainer, embedder).load(folder)
+        docs = docs or (config.data.docs if config.data.docs and config.data.docs.is_dir() else None)
         return cls(variant, embedder, read_docs(docs) if docs else ())
 
     def answer(self, message: str, *, top: int = 3) -> Answer:
@@ -86,7 +87,7 @@ class Bot:
         """
         if not message.strip():
             raise UsageError("the message is empty.", remedy='Write it in quotes: posology ask "where is my parcel?"')
-        conversation = Conversation("message", (Message("user", message),))
+        conversation = Conversation("message", (Message(self._embedder.rule.roles[0], message),))
         predictions = self._variant.predict([conversation])
         probabilities = predictions.probabilities[0]
         best = probabilities.argsort()[::-1][:top]
@@ -103,6 +104,7 @@ class Bot:
         return self._docs[int((vectors[1:] @ vectors[0]).argmax())]
 
 
-def _recommended(sweep: Path, index: dict[str, Any]) -> str:
-    dose = read_json(sweep / "dose_response.json")["recommendation"]["dose"]
-    return str(next(row["variant"] for row in index["variants"] if row["dose"] == dose and row["kind"] == "selected"))
+def _recommended(sweep: Path) -> str:
+    dose = load(sweep.parent).recommendation.dose
+    rows = read_json(sweep / INDEX)["variants"]
+    return str(next(row["variant"] for row in rows if row["dose"] == dose and row["kind"] == "selected"))

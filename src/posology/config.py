@@ -50,7 +50,10 @@ def parse_seeds(value: object) -> list[int]:
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not items:
         raise ValueError("seeds are a number (how many) or a list such as 0,1,2")
-    return sorted({int(item) for item in items})
+    seeds = sorted({int(item) for item in items})
+    if seeds[0] < 0:
+        raise ValueError("a seed is 0 or more")
+    return seeds
 
 
 def _known_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
@@ -196,6 +199,8 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Co
         place = tree
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{path}: {section} must hold keys and values.", remedy="See `posology init`.")
         place[last] = value
     try:
         return Config.model_validate(tree)
@@ -222,6 +227,8 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold sections such as `data:` and `mix:`.", remedy="See `posology init`.")
+    # A section whose keys are all commented out is an empty one.
+    tree = {key: {} if value is None else value for key, value in tree.items()}
     _anchor_paths(tree, path.parent)
     return tree
 

@@ -5,12 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from posology.config import Config
 from posology.conversations.reading import read
+from posology.errors import StoreError
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
-from posology.store import read_json
+from posology.report.results import load
+from posology.store import RunFolder, read_json
 from posology.sweeping import INDEX
+
+
+def config_of(run: Path) -> Config:
+    """The settings under which a run's variants were trained.
+
+    Raises:
+        StoreError: The sweep is not finished, or its index is damaged.
+    """
+    place = run / "sweep" / INDEX
+    try:
+        return Config.model_validate(read_json(place)["config"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise StoreError(f"{place} is damaged.", remedy="Run the sweep again; finished variants are kept.") from error
 
 
 def export_run(run: Path, dose: float | None, format: str, folder: Path | None) -> tuple[Path, dict[str, Any]]:
@@ -26,10 +43,12 @@ def export_run(run: Path, dose: float | None, format: str, folder: Path | None) 
         The folder and the manifest.
 
     Raises:
-        StoreError: The sweep is not finished.
+        StoreError: The sweep is not finished, or a stage before it has changed since.
     """
+    load(run)  # names what is missing or damaged
     result = read_json(run / "sweep" / "dose_response.json")
-    config = Config.model_validate(read_json(run / "sweep" / INDEX)["config"])
+    config = config_of(run)
+    _check_unchanged(run)
     recommendation = result["recommendation"]
     wanted = float(recommendation["dose"]) if dose is None else dose
     selected = run / "select" / "selected.jsonl"
@@ -54,3 +73,14 @@ def export_run(run: Path, dose: float | None, format: str, folder: Path | None) 
         intended_use=config.card.intended_use,
     )
     return folder, facts
+
+
+def _check_unchanged(run: Path) -> None:
+    """A later split or selection in the same folder would mix holdout rows into the training set."""
+    stages = RunFolder(run)
+    behind = (stages.stage("sweep").manifest or {}).get("stages", {})
+    for name in ("split", "select"):
+        if name not in behind or not stages.stage(name).is_done(behind[name]):
+            raise StoreError(
+                f"{run / name} is not what the sweep was run on.", remedy="Run the sweep again, then export."
+            )

@@ -1,62 +1,21 @@
-"""Reads what the configuration names: conversations, docs, catalog."""
+"""Reads what the configuration names: conversations, docs, catalog; each only when somebody needs it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from posology.config import Data
 from posology.conversations.docs import read_catalog, read_docs
+from posology.conversations.faults import shown
 from posology.conversations.reading import BadRow, Columns, Reading, read
 from posology.errors import InputError, UsageError
-from posology.progress import Progress
+from posology.progress import Progress, Silent
 from posology.records import Conversation, DocSection, Source, topics_of
 
 SOURCE_OF: dict[str, Source] = {"real": "real", "holdout": "real", "traffic": "real", "synthetic": "synthetic"}
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """Everything that was read.
-
-    Attributes:
-        readings: By name (`real`, `synthetic`, `holdout`, `traffic`), what each file gave.
-        docs: Sections of the support documentation.
-        catalog: Rows of the product catalog.
-        extra_topics: Topics that the configuration names beside those of the data and the docs.
-    """
-
-    readings: dict[str, Reading]
-    docs: tuple[DocSection, ...] = ()
-    catalog: tuple[dict[str, str], ...] = ()
-    extra_topics: tuple[str, ...] = field(default=())
-
-    def conversations(self, name: str) -> Sequence[Conversation]:
-        """The conversations of one file; empty if it was not given."""
-        return self.readings[name].conversations if name in self.readings else ()
-
-    @property
-    def bad_rows(self) -> list[BadRow]:
-        """Every row that was skipped, of all files."""
-        return [row for reading in self.readings.values() for row in reading.bad_rows]
-
-    @property
-    def warnings(self) -> list[str]:
-        """One sentence a file of which rows were skipped."""
-        return [
-            f"{name}: {len(bad)} bad row{'s were' if len(bad) > 1 else ' was'} skipped, the first on line "
-            f"{bad[0].line} ({bad[0].reason})."
-            for name, reading in self.readings.items()
-            if (bad := reading.bad_rows)
-        ]
-
-    @property
-    def known_topics(self) -> dict[str, str]:
-        """Topics that docs or configuration name, each with where it stands; sorted."""
-        named = {topic: "the list of topics" for topic in self.extra_topics}
-        named |= {section.topic: f"docs {section.file}" for section in reversed(self.docs) if section.topic}
-        return dict(sorted(named.items()))
 
 
 def required(path: Path | None, flag: str) -> Path:
@@ -70,58 +29,126 @@ def required(path: Path | None, flag: str) -> Path:
     return path
 
 
-def load(data: Data, names: Sequence[str], progress: Progress) -> Material:
-    """Reads the named files, and docs and catalog where they are given.
+class Material:
+    """The inputs of a run.
 
     Args:
         data: The data section of the configuration.
-        names: Which of `real`, `synthetic`, `holdout`, `traffic` to read; those that are not configured are left out.
-        progress: Told what was understood.
-
-    Raises:
-        InputError: A file is missing or broken; real data has fewer than two topics; two files are one.
+        progress: Told how each file was understood, and of skipped rows.
     """
-    readings = {}
-    for name in names:
-        path: Path | None = getattr(data, name)
-        if path is None:
-            continue
-        readings[name] = reading = read(
+
+    def __init__(self, data: Data, progress: Progress | None = None) -> None:
+        self.data = data
+        self._progress = progress or Silent()
+        self.readings: dict[str, Reading] = {}
+
+    def reading(self, name: str) -> Reading | None:
+        """What one of `real`, `synthetic`, `holdout`, `traffic` gave; None if it is not configured.
+
+        Raises:
+            InputError: It is missing, broken, the same file as another, or of the wrong source.
+        """
+        path: Path | None = getattr(self.data, name)
+        if path is None or name in self.readings:
+            return self.readings.get(name)
+        reading = read(
             path,
-            columns=Columns(**data.columns.model_dump()),
-            format=data.format,
+            columns=Columns(**self.data.columns.model_dump()),
+            format=self.data.format,
             source=SOURCE_OF[name],
-            on_error=data.on_error,
+            on_error=self.data.on_error,
             require_topic=name != "traffic",
         )
-        progress.note(f"{name}: {path}: {'; '.join(reading.understood.lines)}")
-    _check(data, readings)
-    material = Material(
-        readings,
-        tuple(read_docs(data.docs)) if data.docs else (),
-        tuple(read_catalog(data.catalog)) if data.catalog else (),
-        tuple(data.topics),
-    )
-    for warning in material.warnings:
-        progress.warn(warning)
-    return material
+        self._progress.note(f"{name}: {path}: {'; '.join(reading.understood.lines)}")
+        _check_alone(name, path, reading)
+        self._check_beside(name, path, reading)
+        self.readings[name] = reading
+        if reading.bad_rows:
+            self._progress.warn(_skipped(name, reading))
+        return reading
+
+    def conversations(self, name: str) -> Sequence[Conversation]:
+        """The conversations of one file; empty if it is not configured.
+
+        Those of the pool are synthetic whatever their rows say, and keep apart from real ones by their ids.
+        """
+        reading = self.reading(name)
+        if reading is None:
+            return ()
+        return self._pool if name == "synthetic" else reading.conversations
+
+    def sha256(self, name: str) -> str | None:
+        """Hash of one file; None if it is not configured."""
+        reading = self.reading(name)
+        return None if reading is None else reading.sha256
+
+    @cached_property
+    def _pool(self) -> Sequence[Conversation]:
+        reading = self.reading("synthetic")
+        taken = {c.id for name in ("real", "holdout") for c in self.conversations(name)}
+        pool = () if reading is None else reading.conversations
+        return [
+            replace(c, source="synthetic", id=f"synthetic-{c.id}" if c.id in taken else c.id)
+            if c.source != "synthetic" or c.id in taken
+            else c
+            for c in pool
+        ]
+
+    @cached_property
+    def docs(self) -> Sequence[DocSection]:
+        """Sections of the support documentation; empty if it is not configured."""
+        return read_docs(self.data.docs) if self.data.docs else ()
+
+    @cached_property
+    def catalog(self) -> Sequence[dict[str, str]]:
+        """Rows of the product catalog; empty if it is not configured."""
+        return read_catalog(self.data.catalog) if self.data.catalog else ()
+
+    @cached_property
+    def known_topics(self) -> dict[str, str]:
+        """Topics that docs or configuration name, each with where it stands; sorted."""
+        named = {topic: "the list of topics" for topic in self.data.topics}
+        named |= {section.topic: f"docs {section.file}" for section in reversed(self.docs) if section.topic}
+        return dict(sorted(named.items()))
+
+    def bad_rows(self, *names: str) -> list[BadRow]:
+        """The skipped rows of the named files."""
+        return [row for name in names if (reading := self.reading(name)) is not None for row in reading.bad_rows]
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence a file, of those read so far, of which rows were skipped."""
+        return [_skipped(name, reading) for name, reading in self.readings.items() if reading.bad_rows]
+
+    def _check_beside(self, name: str, path: Path, reading: Reading) -> None:
+        for other, known in self.readings.items():
+            if known.sha256 == reading.sha256:
+                raise InputError(
+                    f"--{name} and --{other} are the same file.",
+                    file=path,
+                    remedy="A holdout must be kept out of training: leave --holdout away and one is split off."
+                    if {name, other} == {"real", "holdout"}
+                    else "Give each its own.",
+                )
 
 
-def _check(data: Data, readings: dict[str, Reading]) -> None:
-    real = readings.get("real")
-    if real is not None and len(topics := topics_of(real.conversations)) < 2:
+def _check_alone(name: str, path: Path, reading: Reading) -> None:
+    if name == "real" and len(topics := topics_of(reading.conversations)) < 2:
         raise InputError(
-            f"all conversations have one topic, {topics[0]!r}; there is nothing to tell apart.",
-            file=data.real,
+            f"all conversations have one topic, {shown(topics[0])}; there is nothing to tell apart.",
+            file=path,
             remedy="Give data with at least two topics, or name the right column with --topic-column.",
         )
-    by_hash: dict[str, str] = {}
-    for name, reading in readings.items():
-        if (other := by_hash.setdefault(reading.sha256, name)) != name:
-            raise InputError(
-                f"--{name} and --{other} are the same file.",
-                file=getattr(data, name),
-                remedy="A holdout must be kept out of training: leave --holdout away and one is split off."
-                if name == "holdout" and other == "real"
-                else "Give each its own.",
-            )
+    made_up = [c.id for c in reading.conversations if c.source == "synthetic"]
+    if name != "synthetic" and made_up:
+        raise InputError(
+            f"{len(made_up)} rows say that they are synthetic, the first is {shown(made_up[0])}.",
+            file=path,
+            remedy=f"--{name} is for real customers: take these rows out, or correct their field `source`.",
+        )
+
+
+def _skipped(name: str, reading: Reading) -> str:
+    bad = reading.bad_rows
+    counted = f"{len(bad)} bad row{'s were' if len(bad) > 1 else ' was'} skipped"
+    return f"{name}: {counted}, the first on line {bad[0].line} ({bad[0].reason})."

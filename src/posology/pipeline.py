@@ -1,4 +1,4 @@
-"""Wires the stages together. The only module that knows more than one of them.
+"""Wires the stages together, with `sweeping` for the sweep itself.
 
 Each stage has a fingerprint of its inputs and settings; a stage whose manifest names the same one is read, not run. The
 fingerprints chain: a stage's own enters those of the stages after it.
@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from posology import __version__, fingerprint, inputs
+from posology import __version__, fingerprint
 from posology.config import Config
+from posology.conversations.faults import shown
 from posology.conversations.reading import read
 from posology.conversations.splitting import holdout_groups, keep_apart, split_off_holdout
 from posology.conversations.writing import write
@@ -29,6 +31,7 @@ from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
 from posology.gaps.topics import topic_gaps, topic_stats
 from posology.gaps.traffic import TrafficGaps, traffic_clusters
+from posology.inputs import SOURCE_OF, Material, required
 from posology.matching.near import NearRule
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
@@ -41,12 +44,16 @@ from posology.selection.screening import screen
 from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep
 from posology.training.contract import Trainer, make_trainer
-from posology.training.head import HeadTrainer
+from posology.training.head import CrossValidation, HeadTrainer
 
-# From where on two messages are one. Grouping errs towards one: it costs nothing, a group goes to one side whole. A row
-# of the pool is cheap, and its generator may have seen the holdout: what is nearly a copy goes. A real training row is
-# dear, and two honest customers come as near as 0.9 by chance in short messages: only all but equal ones go.
-GROUPED, POOL_COPY, REAL_COPY = NearRule(), NearRule(jaccard=0.85), NearRule(jaccard=0.95)
+# From where on two messages are one. Where a holdout is drawn, twins by meaning count too: a group goes to one side
+# whole, which costs nothing. A row of the pool is cheap, and its generator may have seen the holdout: what is nearly a
+# copy goes. A real training row is dear, and two honest customers come as near as 0.9 by chance in short messages: only
+# all but equal ones go. Nor is a pool row thrown away because a real example is somewhat like it.
+DRAWN, GROUPED = NearRule(cosine=0.95), NearRule()
+POOL_LEAK, REAL_LEAK, POOL_COPY = NearRule(), NearRule(jaccard=0.95), NearRule(jaccard=0.85)
+FEW = 200  # holdout conversations, below which a warning is due
+PROBE = "probe.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,9 @@ class Pipeline:
     """
 
     def __init__(self, config: Config, progress: Progress | None = None, trainer: Trainer | None = None) -> None:
+        if trainer is not None:
+            spec = f"{type(trainer).__module__}:{type(trainer).__qualname__}"
+            config = config.model_copy(update={"sweep": config.sweep.model_copy(update={"trainer": spec})})
         self.config = config
         self.progress = progress or Silent()
         self.folder = RunFolder(config.out)
@@ -97,10 +107,10 @@ class Pipeline:
         self.folder.__exit__(*error)
 
     @cached_property
-    def material(self) -> inputs.Material:
-        """Everything that the configuration names, read."""
-        inputs.required(self.config.data.real, "real")
-        return inputs.load(self.config.data, ("real", "synthetic", "holdout", "traffic"), self.progress)
+    def material(self) -> Material:
+        """The inputs, each read when it is needed."""
+        required(self.config.data.real, "real")
+        return Material(self.config.data, self.progress)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -110,22 +120,35 @@ class Pipeline:
         return Embedder(encoder, rule=self.config.text.rule, cache=VectorCache() if settings.cache else None)
 
     @cached_property
-    def probe(self) -> HeadTrainer:
-        """The default trainer, prepared: its cross-validated predictions find the gaps whatever is trained later."""
+    def _trainer(self) -> Trainer:
+        """The trainer of the sweep, not yet prepared."""
+        return self._own_trainer or make_trainer(self.config.sweep.trainer, self.embedder, self.config.sweep.jobs)
+
+    @cached_property
+    def validation(self) -> CrossValidation:
+        """What cross-validation of the default trainer tells of real training data, whatever is trained later.
+
+        It is kept beside the gaps, which rest on it, so that no later run pays for it again.
+        """
+        place = self.folder.stage("gaps").folder / PROBE
+        if place.is_file() and (kept := read_json(place))["fingerprint"] == self._prints.probe:
+            return CrossValidation.from_json(kept)
         head = HeadTrainer(self.embedder, self.config.sweep.jobs)
         self._embed(self.parts.train)
-        self.progress.note("choosing the head's penalty by cross-validation on real training data")
+        self.progress.note("cross-validating the default model on real training data")
         head.prepare(self.parts.train)
-        return head
+        assert head.cross_validation is not None
+        write_json(place, {"fingerprint": self._prints.probe, **head.cross_validation.to_json()})
+        return head.cross_validation
 
     @cached_property
     def trainer(self) -> Trainer:
         """The trainer of the sweep, prepared."""
-        if self._own_trainer is None and self.config.sweep.trainer == "head":
-            return self.probe
-        trainer = self._own_trainer or make_trainer(self.config.sweep.trainer, self.embedder, self.config.sweep.jobs)
-        trainer.prepare(self.parts.train)
-        return trainer
+        if type(self._trainer) is HeadTrainer:
+            self._trainer.restore(self.validation)
+        else:
+            self._trainer.prepare(self.parts.train)
+        return self._trainer
 
     # -- split ---------------------------------------------------------------------------------------------------------
 
@@ -141,6 +164,7 @@ class Pipeline:
             return Parts(train, holdout, removed, tuple(facts["warnings"]))
         given = self.material.conversations("holdout")
         with self._running("split", self._prints.split) as record:
+            self._check_texts()
             parts = self._kept_apart(given) if given else self._split_off()
             if len(topics_of(parts.train)) < 2:
                 raise InputError(
@@ -151,7 +175,7 @@ class Pipeline:
             write(parts.train, stage.folder / "train.jsonl")
             write(parts.holdout, stage.folder / "holdout.jsonl")
             write(_with_reasons(self.material.conversations("real"), parts.removed), stage.folder / "rejected.jsonl")
-            write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows))
+            write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("real", "holdout")))
             record.files += ["train.jsonl", "holdout.jsonl", "rejected.jsonl", "bad_rows.jsonl"]
             record.facts |= {
                 "given": bool(given),
@@ -169,14 +193,34 @@ class Pipeline:
         real = self.material.conversations("real")
         settings = self.config.split
         split = split_off_holdout(
-            real, self._texts(real), None, n_holdout=settings.holdout_size, seed=settings.seed, rule=GROUPED
+            real,
+            self._texts(real),
+            self._embed(real),
+            n_holdout=settings.holdout_size,
+            seed=settings.seed,
+            rule=DRAWN,
         )
         train, holdout = [real[i] for i in split.train], [real[i] for i in split.holdout]
         return Parts(tuple(train), tuple(holdout), (), tuple(split.warnings))
 
+    def _check_texts(self) -> None:
+        """Refuses a text rule under which most customers say nothing.
+
+        Raises:
+            InputError: It is one.
+        """
+        texts = self._texts(self.material.conversations("real"))
+        empty = sum(not text for text in texts)
+        if empty > len(texts) / 2:
+            raise InputError(
+                f"{empty} of {len(texts)} conversations have no text in turns of {', '.join(self.config.text.roles)}.",
+                file=self.config.data.real,
+                remedy="Name the roles to be read with --roles.",
+            )
+
     def _kept_apart(self, holdout: Sequence[Conversation]) -> Parts:
         real = self.material.conversations("real")
-        apart = keep_apart(real, self._texts(real), None, holdout, self._texts(holdout), None, rule=REAL_COPY)
+        apart = keep_apart(real, self._texts(real), None, holdout, self._texts(holdout), None, rule=REAL_LEAK)
         n_removed = len(apart.rejections)
         if n_removed > len(real) / 2:
             raise InputError(
@@ -185,6 +229,8 @@ class Pipeline:
                 remedy="A holdout must be kept out of training: leave --holdout away and one is split off --real.",
             )
         warnings = []
+        if len(holdout) < FEW:
+            warnings.append(f"a holdout of {len(holdout)} conversations resolves only large differences.")
         if n_removed:
             warnings.append(f"{n_removed} real training rows match the holdout and were removed from training.")
         return Parts(tuple(real[i] for i in apart.kept), tuple(holdout), tuple(apart.rejections), tuple(warnings))
@@ -199,9 +245,7 @@ class Pipeline:
             found: dict[str, Any] = read_json(stage.folder / "gaps.json")
             return found
         with self._running("gaps", self._prints.gaps) as record:
-            train = self.parts.train
-            validation = self.probe.cross_validation
-            assert validation is not None
+            train, validation = self.parts.train, self.validation
             budget, rule, known = self.config.gaps.budget, self.config.text.rule, self.material.known_topics
             found = gaps_result(
                 topic_gaps(train, validation.predicted, known_topics=known, budget=budget, allocation=self._allocation),
@@ -213,8 +257,7 @@ class Pipeline:
             )
             found["model"] = {"C": validation.strength, "accuracy": round(validation.accuracy, 6)}
             write_json(stage.folder / "gaps.json", found)
-            write_json(stage.folder / "predicted.json", list(validation.predicted))
-            record.files += ["gaps.json", "predicted.json"]
+            record.files += ["gaps.json"]
             record.facts["warnings"] = found["warnings"]
         return found
 
@@ -244,10 +287,11 @@ class Pipeline:
         with self._running("select", self._prints.select) as record:
             kept, rejected = self._screened(pool)
             ranked = [kept[i] for i in self._priority(kept)]
-            rows = (replace(c, meta={**c.meta, "rank": rank}) for rank, c in enumerate(ranked, 1))
-            write(rows, stage.folder / "selected.jsonl")
+            ranked = [replace(c, meta={**c.meta, "rank": rank}) for rank, c in enumerate(ranked, 1)]
+            write(ranked, stage.folder / "selected.jsonl")
             write(_with_reasons(pool, rejected), stage.folder / "rejected.jsonl")
-            record.files += ["selected.jsonl", "rejected.jsonl"]
+            write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("synthetic")))
+            record.files += ["selected.jsonl", "rejected.jsonl", "bad_rows.jsonl"]
             record.facts |= {
                 "n_pool": len(pool),
                 "n_selected": len(ranked),
@@ -261,7 +305,7 @@ class Pipeline:
     def _screened(self, pool: Sequence[Conversation]) -> tuple[list[Conversation], list[Rejection]]:
         parts = self.parts
         apart = keep_apart(
-            pool, self._texts(pool), None, parts.holdout, self._texts(parts.holdout), None, rule=POOL_COPY
+            pool, self._texts(pool), None, parts.holdout, self._texts(parts.holdout), None, rule=POOL_LEAK
         )
         clean = [pool[i] for i in apart.kept]
         kept, copies = screen(clean, self._texts(clean), parts.train, self._texts(parts.train), rule=POOL_COPY)
@@ -271,8 +315,7 @@ class Pipeline:
         if not pool:
             return []
         train = self.parts.train
-        predicted = read_json(self.folder.stage("gaps").folder / "predicted.json") if self.gaps else []
-        stats = topic_stats(train, predicted, known_topics=self.material.known_topics)
+        stats = topic_stats(train, self.validation.predicted, known_topics=self.material.known_topics)
         topics = [c.label for c in pool]
         available, rule = Counter(topics), self._allocation
         if self.config.mix.design == "replace":
@@ -350,7 +393,8 @@ class Pipeline:
                 folder=stage.folder,
                 progress=self.progress,
             )
-            findings = sweep.run(expected_accuracy=self.gaps["model"]["accuracy"])
+            findings = sweep.run(expected_accuracy=self.validation.accuracy)
+            warnings += findings.pop("warnings")
             result = {
                 "schema_version": SCHEMA_VERSION,
                 "design": self.config.mix.design,
@@ -366,7 +410,8 @@ class Pipeline:
             record.facts |= {
                 "seeds": self.config.sweep.seeds,
                 "warnings": warnings,
-                "inputs": dict(self._prints.hashes),
+                "inputs": self._hashes,
+                "stages": {"split": self._prints.split, "select": self._prints.select},
             }
         return result
 
@@ -422,13 +467,11 @@ class Pipeline:
 
     @cached_property
     def _prints(self) -> Prints:
-        return Prints(
-            self.config,
-            hashes={name: reading.sha256 for name, reading in self.material.readings.items()},
-            known_topics=self.material.known_topics,
-            encoder=self.embedder.identity,
-            trainer=None if self._own_trainer is None else self._own_trainer.identity,
-        )
+        return Prints(self.config, self.material, self.embedder.identity, self._trainer.identity)
+
+    @property
+    def _hashes(self) -> dict[str, str]:
+        return {name: sha for name in SOURCE_OF if (sha := self.material.sha256(name)) is not None}
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -437,7 +480,8 @@ class Pipeline:
             "text_rule": self.embedder.rule.identity,
             "trainer": self.trainer.identity,
             "fingerprint": self._prints.sweep,
-            "inputs": dict(self._prints.hashes),
+            "inputs": self._hashes,
+            "packages": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "onnxruntime")},
         }
 
 
@@ -449,5 +493,5 @@ def _with_reasons(rows: Sequence[Conversation], rejections: Sequence[Rejection])
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    named = ", ".join(shown(name) for name in names[:most])
+    return named + (f" and {len(names) - most} more" if len(names) > most else "")

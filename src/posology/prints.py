@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from posology import fingerprint
 from posology.config import Config
+from posology.inputs import Material
 
 
 @dataclass(frozen=True)
@@ -16,48 +16,58 @@ class Prints:
 
     Attributes:
         config: The settings.
-        hashes: sha256 of each input, by name.
-        known_topics: Topics that docs or configuration name, and where.
+        material: The inputs; read only as far as a stage needs them.
         encoder: Identity of the embedder.
-        trainer: Identity of a trainer given as an object; None for a configured one.
+        trainer: Identity of the trainer before it is prepared.
     """
 
     config: Config
-    hashes: Mapping[str, str]
-    known_topics: Mapping[str, str]
+    material: Material
     encoder: str
-    trainer: str | None
+    trainer: str
 
     @cached_property
     def split(self) -> str:
         """Files, how they are read, and how the holdout is drawn if none is given."""
-        data = self.config.data
-        files = {name: self.hashes[name] for name in ("real", "holdout") if name in self.hashes}
+        data, holdout = self.config.data, self.material.sha256("holdout")
         return fingerprint.of(
             "split",
-            files=files,
+            real=self.material.sha256("real"),
+            holdout=holdout,
             read_how={"format": data.format, "columns": data.columns.model_dump(), "on_error": data.on_error},
-            split=None if "holdout" in files else self.config.split.model_dump(),
+            # Twins are looked for by vectors too when a holdout is drawn.
+            drawn=None if holdout else {**self.config.split.model_dump(), "encoder": self.encoder},
             text=self.config.text.rule.identity,
         )
 
     @cached_property
+    def probe(self) -> str:
+        """Training data and encoder: what cross-validation of the default trainer rests on."""
+        return fingerprint.of("probe", before=self.split, encoder=self.encoder)
+
+    @cached_property
     def gaps(self) -> str:
-        """The split, traffic, known topics, allocation and encoder."""
+        """The probe, traffic, known topics, and what is asked for."""
         return fingerprint.of(
             "gaps",
-            before=self.split,
-            traffic=self.hashes.get("traffic"),
-            known=dict(self.known_topics),
-            settings=self.config.gaps.model_dump(),
-            encoder=self.encoder,
+            before=self.probe,
+            traffic=self.material.sha256("traffic"),
+            known=self.material.known_topics,
+            budget=self.config.gaps.budget,
+            weights=self.config.gaps.weights,
         )
 
     @cached_property
     def select(self) -> str:
-        """The gaps, the pool, and the design, which decides whose turn it is."""
-        design = self.config.mix.design
-        return fingerprint.of("select", before=self.gaps, pool=self.hashes.get("synthetic"), design=design)
+        """The probe, the pool, and what decides whose turn it is: known topics, weights and design."""
+        return fingerprint.of(
+            "select",
+            before=self.probe,
+            pool=self.material.sha256("synthetic"),
+            known=self.material.known_topics,
+            weights=self.config.gaps.weights,
+            design=self.config.mix.design,
+        )
 
     @cached_property
     def sweep(self) -> str:
@@ -67,6 +77,7 @@ class Prints:
             before=self.select,
             mix=self.config.mix.model_dump(),
             sweep=self.config.sweep.model_dump(exclude={"jobs"}),
+            tail=self.config.gaps.tail_max_real,
             trainer=self.trainer,
             report=self.config.report.model_dump(exclude={"title"}),
         )

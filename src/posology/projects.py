@@ -53,11 +53,14 @@ def _make_places(folder: Path) -> list[Path]:
 
 def _copy_shop(folder: Path) -> list[Path]:
     shop = examples() / "larkfell"
-    made = []
-    for place, sources in (("data", sorted(shop.glob("*.jsonl"))), ("docs", sorted((shop / "docs").glob("*.md")))):
-        (folder / place).mkdir(exist_ok=True)
-        made += [Path(shutil.copyfile(source, folder / place / source.name)) for source in sources]
-    return [*made, Path(shutil.copyfile(shop / "catalog.csv", folder / "catalog.csv"))]
+    copies = {source: folder / "data" / source.name for source in sorted(shop.glob("*.jsonl"))}
+    copies |= {source: folder / "docs" / source.name for source in sorted((shop / "docs").glob("*.md"))}
+    copies[shop / "catalog.csv"] = folder / "catalog.csv"
+    for target in copies.values():
+        if target.exists():
+            raise StoreError(f"{target} exists already.", remedy="Choose another folder; nothing was overwritten.")
+    _make_places(folder)
+    return [Path(shutil.copyfile(source, target)) for source, target in copies.items()]
 
 
 def _filled(template: str, *, example: bool) -> str:

@@ -86,7 +86,12 @@ class Sweep:
             results, response = self._judged(doses)
         labels = self._labels(results, response.recommendation.dose) if self.config.sweep.learning_curve else None
         write_predictions(self.folder / PREDICTIONS, results, self.holdout, self.topics)
-        return {**response.to_json(), "power": power.to_json(), "labels": labels}
+        return {
+            **response.to_json(),
+            "power": power.to_json(),
+            "labels": labels,
+            "warnings": _short_of(results),
+        }
 
     def _first_doses(self) -> list[float]:
         """The grid; under `adaptive` a low dose and the highest, from where the next ones are chosen.
@@ -96,7 +101,10 @@ class Sweep:
         budget, highest = self.config.sweep.adaptive, self._highest()
         if budget is None:
             return self.config.mix.doses
-        return [0.0, *sorted({min(LOW_DOSE, highest), highest} - {0.0})[:budget]]
+        if highest == 0:  # too small a pool for a step of the grid: what it reaches is all there is to try
+            n_pool = len(self.ranked)
+            return sorted({0.0, round(n_pool / (len(self.train) + n_pool), 6)})
+        return [0.0, *sorted({min(LOW_DOSE, highest), highest})[:budget]]
 
     def _next_dose(self, doses: Sequence[float], response: DoseResponse) -> float | None:
         """The dose that is most worth its trainings; None if none is, or the budget of doses is spent."""
@@ -170,7 +178,10 @@ class Sweep:
             {"dose": m.dose, "kind": m.kind, "seed": m.seed, "variant": outcome.key}
             for m, outcome in zip(mixtures, outcomes, strict=True)
         ]
-        config = self.config.model_dump(mode="json", include={"embedding", "text", "mix", "sweep", "card"})
+        config = self.config.model_dump(
+            mode="json",
+            include={"embedding": True, "text": True, "mix": True, "sweep": True, "card": True, "data": {"docs"}},
+        )
         write_json(self.folder / INDEX, {"schema_version": 1, "config": config, "variants": variants})
 
     def _labels(self, results: Sequence[ArmResult], dose: float) -> dict[str, Any]:
@@ -191,3 +202,12 @@ class Sweep:
             currency=self.config.report.currency,
         )
         return value.to_json()
+
+
+def _short_of(results: Sequence[ArmResult]) -> list[str]:
+    """Says of every dose that the pool does not reach, what it reaches."""
+    return [
+        f"the pool is {arm.n_pool_short:,} conversations short of dose {arm.dose:g}: it reaches {arm.actual_dose:.3f}."
+        for arm in results
+        if arm.kind == "selected" and arm.n_pool_short
+    ]

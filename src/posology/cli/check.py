@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from posology.cli import options as o
-from posology.cli.display import show, watched
+from posology.cli.display import show
 from posology.cli.settings import settings
 
 
@@ -22,6 +22,8 @@ def check(
     text_column: o.TextColumn = None,
     messages_column: o.MessagesColumn = None,
     encoder: o.Encoder = None,
+    roles: o.Roles = None,
+    max_turns: o.MaxTurns = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -35,8 +37,9 @@ def check(
     from posology.models.weights import path as files_of
 
     inputs.required(tree.data.real, "real")
-    with watched(quiet=True) as silent:
-        material = inputs.load(tree.data, tuple(inputs.SOURCE_OF), silent)
+    material = inputs.Material(tree.data)
+    for name in inputs.SOURCE_OF:
+        material.reading(name)
     make_encoder(tree.embedding.encoder, base_url=tree.embedding.base_url, api_key_env=tree.embedding.api_key_env)
     if tree.embedding.encoder == "minilm":
         files_of("minilm")

@@ -30,7 +30,7 @@ def mix(
     kind: Annotated[
         Literal["selected", "random"], typer.Option(help="By priority, or drawn at random as a control.")
     ] = "selected",
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the draw.", min=0)] = 0,
     synthetic_weight: Weight = None,
     config: o.Config = None,
     read_format: Annotated[
@@ -42,6 +42,8 @@ def mix(
     text_column: o.TextColumn = None,
     messages_column: o.MessagesColumn = None,
     encoder: o.Encoder = None,
+    roles: o.Roles = None,
+    max_turns: o.MaxTurns = None,
     jobs: o.Jobs = None,
     run: Annotated[Path | None, typer.Option(help="Run folder for the stages before [run].")] = None,
     shape: Shape = "openai",

@@ -73,8 +73,13 @@ def make_trainer(spec: str, embedder: Embedder, jobs: int = 1) -> Trainer:
         raise UsageError(f"unknown trainer {spec!r}.", remedy="Use `head`, or `package.module:Class` for your own.")
     try:
         trainer = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError) as error:
+    except ModuleNotFoundError as error:
         raise UsageError(f"trainer {spec!r} cannot be loaded: {error}.", remedy="Is it on PYTHONPATH?") from error
+    except Exception as error:  # whatever a foreign module raises
+        raise UsageError(
+            f"trainer {spec!r} cannot be loaded: {type(error).__name__}: {error}.",
+            remedy="The class is called without arguments; see docs/trainers.md.",
+        ) from error
     if not isinstance(trainer, Trainer):
         raise TrainingError(
             f"trainer {spec!r} lacks a part of the contract.",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posology import fingerprint
+from posology.errors import PosologyError, TrainingError
 from posology.progress import Progress
 from posology.records import ArmResult, Conversation, Mixture
 from posology.store import writing
@@ -69,17 +71,25 @@ def fit_all(
     keys = _keys(mixtures, trainer, trials)
     places = {topic: place for place, topic in enumerate(topics)}
     first = {key: mixture for key, mixture in reversed(list(zip(keys, mixtures, strict=True)))}
-    done = {key: outcome for key in first if (outcome := _kept(folder / key, key, len(trials))) is not None}
+    done = {key: outcome for key in first if (outcome := _kept(folder / key, key, len(trials), places)) is not None}
+    unlabelled = [Conversation(f"trial-{n}", trial.messages) for n, trial in enumerate(trials)]
     progress.step(label, len(done), len(first))
 
     def train(key: str) -> Outcome:
-        variant = trainer.fit(first[key])
-        predictions = variant.predict(trials)
-        predicted = np.array([places[topic] for topic in predictions.best], dtype=np.int32)
-        variant.save(folder / key)
+        with _guarded(first[key]):
+            variant = trainer.fit(first[key])
+            predictions = variant.predict(unlabelled)
+            variant.save(folder / key)
+        best = predictions.best
+        if unknown := set(best) - places.keys():
+            raise TrainingError(
+                f"the trainer predicted {len(unknown)} topics that it cannot know.",
+                remedy="`Predictions.topics` must be topics of the mixture.",
+            )
+        # Labels, not places in a list that may be another one in the next run.
         with writing(folder / key / PREDICTIONS, binary=True) as handle:
-            np.savez(handle, predicted=predicted, probability=predictions.confidence)
-        return Outcome(key, predicted, predictions.confidence)
+            np.savez(handle, topics=np.array(best), probability=predictions.confidence)
+        return Outcome(key, np.array([places[topic] for topic in best], dtype=np.int32), predictions.confidence)
 
     with single_threaded(), ThreadPoolExecutor(jobs) as pool:
         futures: list[Future[Outcome]] = [pool.submit(train, key) for key in dict.fromkeys(keys) if key not in done]
@@ -129,11 +139,27 @@ def _keys(mixtures: Sequence[Mixture], trainer: Trainer, trials: Sequence[Conver
     ]
 
 
-def _kept(folder: Path, key: str, n_trials: int) -> Outcome | None:
+@contextmanager
+def _guarded(mixture: Mixture) -> Iterator[None]:
+    """Whatever a foreign trainer raises becomes an error of ours, without its words: they may hold conversations."""
+    try:
+        yield
+    except PosologyError:
+        raise
+    except Exception as error:
+        arm = f"dose {mixture.dose:g} ({mixture.kind}, seed {mixture.seed})"
+        raise TrainingError(
+            f"the trainer failed on {arm} with {type(error).__name__}.",
+            remedy="Finished arms are kept. Call its fit, predict and save by hand to see the whole error.",
+        ) from error
+
+
+def _kept(folder: Path, key: str, n_trials: int, places: Mapping[str, int]) -> Outcome | None:
     """A finished variant's outcome; None if there is none or it is damaged, which means: train again."""
     try:
         with (folder / PREDICTIONS).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-            outcome = Outcome(key, arrays["predicted"], arrays["probability"])
+            predicted = np.array([places[topic] for topic in arrays["topics"].tolist()], dtype=np.int32)
+            outcome = Outcome(key, predicted, arrays["probability"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
     return outcome if len(outcome.predicted) == n_trials else None

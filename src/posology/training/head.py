@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,15 +81,33 @@ class CrossValidation:
 
     Attributes:
         strength: The chosen inverse penalty C.
+        temperature: What held-out scores are divided by to give honest probabilities.
         scores: Mean of accuracy and macro recall, by C.
         predicted: Cross-validated topic of each real conversation; None where it is the only one of its topic.
         accuracy: Share of right ones among all.
     """
 
     strength: float
+    temperature: float
     scores: dict[float, float]
     predicted: tuple[str | None, ...]
     accuracy: float
+
+    def to_json(self) -> dict[str, Any]:
+        """For keeping; `from_json` reads it."""
+        return {
+            "C": self.strength,
+            "temperature": self.temperature,
+            "scores": {f"{strength:g}": score for strength, score in self.scores.items()},
+            "accuracy": self.accuracy,
+            "predicted": list(self.predicted),
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> CrossValidation:
+        """What `to_json` wrote."""
+        scores = {float(strength): score for strength, score in kept["scores"].items()}
+        return cls(kept["C"], kept["temperature"], scores, tuple(kept["predicted"]), kept["accuracy"])
 
 
 class HeadTrainer:
@@ -147,10 +165,15 @@ class HeadTrainer:
         told = predicted[self.strength, 0].tolist()
         self.cross_validation = CrossValidation(
             strength=self.strength,
+            temperature=self.temperature,
             scores={strength: float(values.mean()) for strength, values in scores.items()},
             predicted=tuple(p if sizes[t] > 1 else None for p, t in zip(told, labels.tolist(), strict=True)),
             accuracy=float((predicted[self.strength, 0] == labels).mean()),
         )
+
+    def restore(self, found: CrossValidation) -> None:
+        """Takes up what an earlier `prepare` on the same data found."""
+        self.cross_validation, self.strength, self.temperature = found, found.strength, found.temperature
 
     def fit(self, mixture: Mixture) -> HeadVariant:
         """Trains on a mixture.
