@@ -14,7 +14,7 @@ LAYERS = [
     {"config", "store", "models"},
     {"embedding", "matching", "conversations"},
     {"gaps", "selection", "mixture", "training", "evaluation", "report"},
-    {"inputs", "sweeping", "exporting", "bot", "projects", "demo", "prints", "pipeline"},
+    {"inputs", "apart", "ranking", "sweeping", "exporting", "bot", "projects", "demo", "prints", "pipeline"},
     {"api", "cli"},
 ]
 STAGES = LAYERS[3]
@@ -61,7 +61,6 @@ def test_nothing_heavy_is_imported_early():
         "onnxruntime",
         "great_expectations",
         "torch",
-        "matplotlib",
         "faiss",
         "pyarrow",
     }
@@ -72,5 +71,5 @@ def test_nothing_heavy_is_imported_early():
 
 
 def test_modules_stay_readable():
-    long = {f.name: n for f in ROOT.rglob("*.py") if (n := len(f.read_text(encoding="utf-8").splitlines())) > 460}
+    long = {f.name: n for f in ROOT.rglob("*.py") if (n := len(f.read_text(encoding="utf-8").splitlines())) > 400}
     assert not long

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -17,60 +17,32 @@ from pathlib import Path
 from typing import Any, Self
 
 from posology import __version__, fingerprint
+from posology.apart import Parts, clusters, set_apart, without_leaks
 from posology.config import Config
-from posology.conversations.faults import shown
 from posology.conversations.reading import read
-from posology.conversations.splitting import holdout_groups, keep_apart, split_off_holdout
 from posology.conversations.writing import write
 from posology.embedding.cache import VectorCache
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
 from posology.errors import InputError
-from posology.gaps.allocation import WaterFilling, replacing_sequence, topic_sequence
+from posology.gaps.allocation import WaterFilling
 from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
 from posology.gaps.topics import topic_gaps, topic_stats
 from posology.gaps.traffic import TrafficGaps, traffic_clusters
 from posology.inputs import SOURCE_OF, Material, required
-from posology.matching.near import NearRule
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
 from posology.prints import Prints
 from posology.progress import Progress, Silent
+from posology.ranking import pool_warnings, ranked, some, without_copies
 from posology.records import ArmKind, Conversation, Rejection, topics_of
-from posology.selection.likeness import real_likeness
-from posology.selection.priority import prioritise
-from posology.selection.screening import screen
 from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import CrossValidation, HeadTrainer
 
-# From where on two messages are one. Where a holdout is drawn, twins by meaning count too: a group goes to one side
-# whole, which costs nothing. A row of the pool is cheap, and its generator may have seen the holdout: what is nearly a
-# copy goes. A real training row is dear, and two honest customers come as near as 0.9 by chance in short messages: only
-# all but equal ones go. Nor is a pool row thrown away because a real example is somewhat like it.
-DRAWN, GROUPED = NearRule(cosine=0.95), NearRule()
-POOL_LEAK, REAL_LEAK, POOL_COPY = NearRule(), NearRule(jaccard=0.95), NearRule(jaccard=0.85)
-FEW = 200  # holdout conversations, below which a warning is due
 PROBE = "probe.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The outcome of the split.
-
-    Attributes:
-        train: Real conversations to learn from.
-        holdout: Real conversations to evaluate on.
-        removed: Training rows that matched a given holdout.
-        warnings: What the user should know about this split.
-    """
-
-    train: tuple[Conversation, ...]
-    holdout: tuple[Conversation, ...]
-    removed: tuple[Rejection, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -164,14 +136,7 @@ class Pipeline:
             return Parts(train, holdout, removed, tuple(facts["warnings"]))
         given = self.material.conversations("holdout")
         with self._running("split", self._prints.split) as record:
-            self._check_texts()
-            parts = self._kept_apart(given) if given else self._split_off()
-            if len(topics_of(parts.train)) < 2:
-                raise InputError(
-                    "fewer than two topics are left to train on once the holdout is apart.",
-                    file=self.config.data.real,
-                    remedy="Give a holdout that is not part of the real data, or leave --holdout away.",
-                )
+            parts = set_apart(self.config, self.material.conversations("real"), given, self._embed)
             write(parts.train, stage.folder / "train.jsonl")
             write(parts.holdout, stage.folder / "holdout.jsonl")
             write(_with_reasons(self.material.conversations("real"), parts.removed), stage.folder / "rejected.jsonl")
@@ -188,52 +153,6 @@ class Pipeline:
         for warning in parts.warnings:
             self.progress.warn(warning)
         return parts
-
-    def _split_off(self) -> Parts:
-        real = self.material.conversations("real")
-        settings = self.config.split
-        split = split_off_holdout(
-            real,
-            self._texts(real),
-            self._embed(real),
-            n_holdout=settings.holdout_size,
-            seed=settings.seed,
-            rule=DRAWN,
-        )
-        train, holdout = [real[i] for i in split.train], [real[i] for i in split.holdout]
-        return Parts(tuple(train), tuple(holdout), (), tuple(split.warnings))
-
-    def _check_texts(self) -> None:
-        """Refuses a text rule under which most customers say nothing.
-
-        Raises:
-            InputError: It is one.
-        """
-        texts = self._texts(self.material.conversations("real"))
-        empty = sum(not text for text in texts)
-        if empty > len(texts) / 2:
-            raise InputError(
-                f"{empty} of {len(texts)} conversations have no text in turns of {', '.join(self.config.text.roles)}.",
-                file=self.config.data.real,
-                remedy="Name the roles to be read with --roles.",
-            )
-
-    def _kept_apart(self, holdout: Sequence[Conversation]) -> Parts:
-        real = self.material.conversations("real")
-        apart = keep_apart(real, self._texts(real), None, holdout, self._texts(holdout), None, rule=REAL_LEAK)
-        n_removed = len(apart.rejections)
-        if n_removed > len(real) / 2:
-            raise InputError(
-                f"{n_removed} of {len(real)} real conversations stand in the holdout too, exactly or nearly.",
-                file=self.config.data.holdout,
-                remedy="A holdout must be kept out of training: leave --holdout away and one is split off --real.",
-            )
-        warnings = []
-        if len(holdout) < FEW:
-            warnings.append(f"a holdout of {len(holdout)} conversations resolves only large differences.")
-        if n_removed:
-            warnings.append(f"{n_removed} real training rows match the holdout and were removed from training.")
-        return Parts(tuple(real[i] for i in apart.kept), tuple(holdout), tuple(apart.rejections), tuple(warnings))
 
     # -- gaps ----------------------------------------------------------------------------------------------------------
 
@@ -285,8 +204,11 @@ class Pipeline:
             return read(stage.folder / "selected.jsonl", source="synthetic").conversations
         pool = self.material.conversations("synthetic")
         with self._running("select", self._prints.select) as record:
-            kept, rejected = self._screened(pool)
-            ranked = [kept[i] for i in self._priority(kept)]
+            rule, train = self.config.text.rule, self.parts.train
+            clean, leaks = without_leaks(pool, self.parts.holdout, rule)
+            kept, copies = without_copies(clean, train, rule)
+            rejected = [*leaks, *copies]
+            ranked = self._in_order(kept) if kept else []
             ranked = [replace(c, meta={**c.meta, "rank": rank}) for rank, c in enumerate(ranked, 1)]
             write(ranked, stage.folder / "selected.jsonl")
             write(_with_reasons(pool, rejected), stage.folder / "rejected.jsonl")
@@ -296,54 +218,23 @@ class Pipeline:
                 "n_pool": len(pool),
                 "n_selected": len(ranked),
                 "rejected": dict(sorted(Counter(r.reason for r in rejected).items())),
-                "warnings": self._pool_warnings(pool, ranked),
+                "warnings": pool_warnings(len(pool), ranked, train, self.material.known_topics),
             }
         for warning in record.facts["warnings"]:
             self.progress.warn(warning)
         return tuple(ranked)
 
-    def _screened(self, pool: Sequence[Conversation]) -> tuple[list[Conversation], list[Rejection]]:
-        parts = self.parts
-        apart = keep_apart(
-            pool, self._texts(pool), None, parts.holdout, self._texts(parts.holdout), None, rule=POOL_LEAK
-        )
-        clean = [pool[i] for i in apart.kept]
-        kept, copies = screen(clean, self._texts(clean), parts.train, self._texts(parts.train), rule=POOL_COPY)
-        return [clean[i] for i in kept], [*apart.rejections, *copies]
-
-    def _priority(self, pool: Sequence[Conversation]) -> list[int]:
-        if not pool:
-            return []
+    def _in_order(self, pool: Sequence[Conversation]) -> list[Conversation]:
         train = self.parts.train
-        stats = topic_stats(train, self.validation.predicted, known_topics=self.material.known_topics)
-        topics = [c.label for c in pool]
-        available, rule = Counter(topics), self._allocation
-        if self.config.mix.design == "replace":
-            sequence = replacing_sequence(stats, len(train), available, allocation=rule)
-        else:
-            sequence = topic_sequence(stats, len(pool), available, allocation=rule)
-        real, vectors = self._embed(train), self._embed(pool)
-        return prioritise(
-            topics,
-            vectors,
-            [c.label for c in train],
-            real,
-            sequence=sequence,
-            quality=real_likeness(real, vectors),
+        return ranked(
+            pool,
+            self._embed(pool),
+            train,
+            self._embed(train),
+            stats=topic_stats(train, self.validation.predicted, known_topics=self.material.known_topics),
+            allocation=self._allocation,
+            design=self.config.mix.design,
         )
-
-    def _pool_warnings(self, pool: Sequence[Conversation], ranked: Sequence[Conversation]) -> list[str]:
-        warnings = []
-        if not ranked:
-            warnings.append("the pool is empty: no dose above 0 can be reached.")
-        elif len(ranked) < len(pool) / 2:
-            warnings.append(f"only {len(ranked)} of {len(pool)} pool rows are usable; see select/rejected.jsonl.")
-        known = {*topics_of(self.parts.train), *self.material.known_topics}
-        if new := sorted(set(topics_of(ranked)) - known):
-            warnings.append(
-                f"{len(new)} topics of the pool are in neither real data nor docs, {_some(new)}: a spelling mistake?"
-            )
-        return warnings
 
     # -- mix -----------------------------------------------------------------------------------------------------------
 
@@ -388,7 +279,7 @@ class Pipeline:
                 train=parts.train,
                 ranked=ranked,
                 holdout=parts.holdout,
-                groups=holdout_groups(self._texts(parts.holdout), None, GROUPED),
+                groups=clusters(parts.holdout, self.config.text.rule),
                 trainer=self.trainer,
                 folder=stage.folder,
                 progress=self.progress,
@@ -426,13 +317,13 @@ class Pipeline:
         if hopeless := sorted(missing - set(topics_of(self.ranked))):
             raise InputError(
                 f"{len(hopeless)} topics of the holdout stand in neither the real nor the synthetic data: "
-                f"{_some(hopeless)} ({sum(held[t] for t in hopeless)} conversations).",
+                f"{some(hopeless)} ({sum(held[t] for t in hopeless)} conversations).",
                 file=self.config.data.holdout,
                 remedy="Correct the spelling of the topics, or take these rows out of the holdout.",
             )
         if not missing:
             return []
-        names = _some(sorted(missing))
+        names = some(sorted(missing))
         warning = (
             f"{len(missing)} topics of the holdout have no real training example, {names}: dose 0 gets them wrong."
         )
@@ -448,10 +339,6 @@ class Pipeline:
         return write_report(self.config.out, title=self.config.report.title)
 
     # -- what all stages share -----------------------------------------------------------------------------------------
-
-    def _texts(self, conversations: Iterable[Conversation]) -> list[str]:
-        rule = self.config.text.rule
-        return [rule.text(conversation) for conversation in conversations]
 
     def _embed(self, conversations: Sequence[Conversation]) -> Any:  # noqa: ANN401
         return self.embedder.encode(conversations, lambda done, total: self.progress.step("embedding", done, total))
@@ -490,8 +377,3 @@ def _with_reasons(rows: Sequence[Conversation], rejections: Sequence[Rejection])
     for rejection in rejections:
         reasons = {key: value for key, value in asdict(rejection).items() if key != "id"}
         yield replace(by_id[rejection.id], meta={**by_id[rejection.id].meta, **reasons})
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    named = ", ".join(shown(name) for name in names[:most])
-    return named + (f" and {len(names) - most} more" if len(names) > most else "")
