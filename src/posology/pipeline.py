@@ -177,7 +177,7 @@ class Pipeline:
             found["model"] = {"C": validation.strength, "accuracy": round(validation.accuracy, 6)}
             write_json(stage.folder / "gaps.json", found)
             record.files += ["gaps.json"]
-            record.facts["warnings"] = found["warnings"]
+            record.facts |= {"probe": self._prints.probe, "warnings": found["warnings"]}
         return found
 
     def _traffic(self) -> TrafficGaps | None:
@@ -269,6 +269,8 @@ class Pipeline:
             self.progress.note(f"nothing changed since the last run; read from {stage.folder}")
             result: dict[str, Any] = read_json(stage.folder / "dose_response.json")
             return result
+        if (self.folder.stage("gaps").manifest or {}).get("probe") != self._prints.probe:
+            self.gaps  # noqa: B018 - not needed here, but a run folder without its gaps tells half the story
         parts, ranked = self.parts, self.ranked
         selection = self.folder.stage("select").manifest or {}
         warnings = [*self.material.warnings, *parts.warnings, *selection.get("warnings", ()), *self._unseen_topics()]
