@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from posology.threads import single_threaded
 
 FOLDS = 5
+REPEATS = 5  # the order of a pool must not hang on one draw of the folds
 SMALLEST = 20
 
 
@@ -15,8 +16,8 @@ def real_likeness(real: NDArray[np.float32], synthetic: NDArray[np.float32], *, 
     """Probability that a synthetic text is real, under classifiers that never saw it.
 
     A logistic regression of real against synthetic, cross-fitted over five folds (a classifier two-sample test turned
-    into a score per row: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", 2017), both sides weighing the
-    same so that the score does not depend on how large the pool is.
+    into a score per row: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", 2017), repeated with other folds
+    and averaged. Both sides weigh the same, so that the score does not depend on how large the pool is.
 
     Args:
         real: Vectors of real training texts, shape (n, d).
@@ -33,13 +34,15 @@ def real_likeness(real: NDArray[np.float32], synthetic: NDArray[np.float32], *, 
     vectors = np.vstack([real, synthetic]).astype(np.float64)
     is_real = np.r_[np.ones(len(real), dtype=bool), np.zeros(len(synthetic), dtype=bool)]
     rng = np.random.default_rng(seed)
-    fold = np.empty(len(vectors), dtype=int)
-    for side in (is_real, ~is_real):
-        fold[side] = rng.permutation(np.arange(side.sum()) % FOLDS)
-    score = np.empty(len(vectors))
+    score = np.zeros(len(vectors))
     with single_threaded():
-        for held_out in range(FOLDS):
-            train = fold != held_out
-            model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=500).fit(vectors[train], is_real[train])
-            score[~train] = model.predict_proba(vectors[~train])[:, 1]
-    return score[len(real) :]
+        for _ in range(REPEATS):
+            fold = np.empty(len(vectors), dtype=int)
+            for side in (is_real, ~is_real):
+                fold[side] = rng.permutation(np.arange(side.sum()) % FOLDS)
+            for held_out in range(FOLDS):
+                train = fold != held_out
+                model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=500)
+                model.fit(vectors[train], is_real[train])
+                score[~train] += model.predict_proba(vectors[~train])[:, 1]
+    return score[len(real) :] / REPEATS
