@@ -16,8 +16,8 @@ def real_likeness(real: NDArray[np.float32], synthetic: NDArray[np.float32], *, 
     """Probability that a synthetic text is real, under classifiers that never saw it.
 
     A logistic regression of real against synthetic, cross-fitted over five folds (a classifier two-sample test turned
-    into a score per row: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", 2017), repeated with other folds
-    and averaged. Both sides weigh the same, so that the score does not depend on how large the pool is.
+    into a score per row: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", 2017), repeated with other
+    folds and averaged. Both sides weigh the same, so that the score does not depend on how large the pool is.
 
     Args:
         real: Vectors of real training texts, shape (n, d).
