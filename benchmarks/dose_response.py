@@ -1,8 +1,8 @@
-"""The dose-response on BANKING77, side by side: gaps first by coverage, random, and what was asked; with time and memory.
+"""The dose-response on BANKING77: selected beside random beside what was asked, with time and memory.
 
-    POSOLOGY_DATA=... python benchmarks/dose_response.py [--seeds 5] [--fresh]
+    POSOLOGY_DATA=... python benchmarks/dose_response.py [--seeds 5] [--pool synthetic/frontier.jsonl]
 
-Runs the installed command as a whole process, the first time with an empty vector cache (`--fresh`, the default), the
+Runs the installed command as a whole process, the first time with an empty vector cache, the
 second time with everything in place, and prints the arms.
 """
 
@@ -33,9 +33,7 @@ def sweep(arguments: list[str], environment: dict[str, str]) -> tuple[dict, floa
 def show(result: dict) -> None:
     """Prints the arms, selected beside random."""
     arms = {(arm["dose"], arm["kind"]): arm for arm in result["arms"]}
-    print(
-        f"{'dose':>6} {'n_syn':>6} {'selected':>9} {'random':>8} {'diff':>7} {'tail':>6} {'asked':>6}  delta vs real only"
-    )
+    print("  dose  n_syn  selected   random    diff   tail  asked  delta vs real only")
     for (dose, kind), arm in arms.items():
         if kind != "selected":
             continue

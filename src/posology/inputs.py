@@ -42,6 +42,16 @@ class Material:
         return [row for reading in self.readings.values() for row in reading.bad_rows]
 
     @property
+    def warnings(self) -> list[str]:
+        """One sentence a file of which rows were skipped."""
+        return [
+            f"{name}: {len(bad)} bad row{'s were' if len(bad) > 1 else ' was'} skipped, the first on line "
+            f"{bad[0].line} ({bad[0].reason})."
+            for name, reading in self.readings.items()
+            if (bad := reading.bad_rows)
+        ]
+
+    @property
     def known_topics(self) -> dict[str, str]:
         """Topics that docs or configuration name, each with where it stands; sorted."""
         named = {topic: "the list of topics" for topic in self.extra_topics}
@@ -85,15 +95,16 @@ def load(data: Data, names: Sequence[str], progress: Progress) -> Material:
             require_topic=name != "traffic",
         )
         progress.note(f"{name}: {path}: {'; '.join(reading.understood.lines)}")
-        if reading.bad_rows:
-            progress.warn(f"{name}: {len(reading.bad_rows)} bad rows were skipped, the first: {reading.bad_rows[0]}")
     _check(data, readings)
-    return Material(
+    material = Material(
         readings,
         tuple(read_docs(data.docs)) if data.docs else (),
         tuple(read_catalog(data.catalog)) if data.catalog else (),
         tuple(data.topics),
     )
+    for warning in material.warnings:
+        progress.warn(warning)
+    return material
 
 
 def _check(data: Data, readings: dict[str, Reading]) -> None:

@@ -24,7 +24,7 @@ from posology.embedding.cache import VectorCache
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
 from posology.errors import InputError
-from posology.gaps.allocation import WaterFilling, topic_sequence
+from posology.gaps.allocation import WaterFilling, replacing_sequence, topic_sequence
 from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
 from posology.gaps.topics import topic_gaps, topic_stats
@@ -32,12 +32,13 @@ from posology.gaps.traffic import TrafficGaps, traffic_clusters
 from posology.matching.near import NearRule
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
+from posology.prints import Prints
 from posology.progress import Progress, Silent
 from posology.records import ArmKind, Conversation, Rejection, topics_of
 from posology.selection.likeness import real_likeness
 from posology.selection.priority import prioritise
 from posology.selection.screening import screen
-from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json
+from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import HeadTrainer
@@ -112,9 +113,9 @@ class Pipeline:
     def probe(self) -> HeadTrainer:
         """The default trainer, prepared: its cross-validated predictions find the gaps whatever is trained later."""
         head = HeadTrainer(self.embedder, self.config.sweep.jobs)
-        self._embed(self._parts.train)
+        self._embed(self.parts.train)
         self.progress.note("choosing the head's penalty by cross-validation on real training data")
-        head.prepare(self._parts.train)
+        head.prepare(self.parts.train)
         return head
 
     @cached_property
@@ -123,26 +124,23 @@ class Pipeline:
         if self._own_trainer is None and self.config.sweep.trainer == "head":
             return self.probe
         trainer = self._own_trainer or make_trainer(self.config.sweep.trainer, self.embedder, self.config.sweep.jobs)
-        trainer.prepare(self._parts.train)
+        trainer.prepare(self.parts.train)
         return trainer
 
     # -- split ---------------------------------------------------------------------------------------------------------
 
-    def split(self) -> Parts:
-        """Sets the holdout apart, or keeps training rows apart from a given one."""
-        return self._parts
-
     @cached_property
-    def _parts(self) -> Parts:
+    def parts(self) -> Parts:
+        """Sets the holdout apart, or keeps training rows apart from a given one."""
         stage = self.folder.stage("split")
-        if stage.is_done(self._split_print):
+        if stage.is_done(self._prints.split):
             facts = stage.manifest or {}
             train = read(stage.folder / "train.jsonl").conversations
             holdout = read(stage.folder / "holdout.jsonl").conversations
             removed = tuple(Rejection(**row) for row in facts["removed"])
             return Parts(train, holdout, removed, tuple(facts["warnings"]))
         given = self.material.conversations("holdout")
-        with self._running("split", self._split_print) as record:
+        with self._running("split", self._prints.split) as record:
             parts = self._kept_apart(given) if given else self._split_off()
             if len(topics_of(parts.train)) < 2:
                 raise InputError(
@@ -153,7 +151,8 @@ class Pipeline:
             write(parts.train, stage.folder / "train.jsonl")
             write(parts.holdout, stage.folder / "holdout.jsonl")
             write(_with_reasons(self.material.conversations("real"), parts.removed), stage.folder / "rejected.jsonl")
-            record.files += ["train.jsonl", "holdout.jsonl", "rejected.jsonl"]
+            write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows))
+            record.files += ["train.jsonl", "holdout.jsonl", "rejected.jsonl", "bad_rows.jsonl"]
             record.facts |= {
                 "given": bool(given),
                 "n_train": len(parts.train),
@@ -192,18 +191,15 @@ class Pipeline:
 
     # -- gaps ----------------------------------------------------------------------------------------------------------
 
+    @cached_property
     def gaps(self) -> dict[str, Any]:
         """Finds what real training data lacks; the content of `gaps/gaps.json`."""
-        return self._gaps
-
-    @cached_property
-    def _gaps(self) -> dict[str, Any]:
         stage = self.folder.stage("gaps")
-        if stage.is_done(self._gaps_print):
+        if stage.is_done(self._prints.gaps):
             found: dict[str, Any] = read_json(stage.folder / "gaps.json")
             return found
-        with self._running("gaps", self._gaps_print) as record:
-            train = self._parts.train
+        with self._running("gaps", self._prints.gaps) as record:
+            train = self.parts.train
             validation = self.probe.cross_validation
             assert validation is not None
             budget, rule, known = self.config.gaps.budget, self.config.text.rule, self.material.known_topics
@@ -223,7 +219,7 @@ class Pipeline:
         return found
 
     def _traffic(self) -> TrafficGaps | None:
-        train, traffic = self._parts.train, self.material.conversations("traffic")
+        train, traffic = self.parts.train, self.material.conversations("traffic")
         if not traffic:
             return None
         return traffic_clusters(
@@ -236,19 +232,16 @@ class Pipeline:
 
     # -- select --------------------------------------------------------------------------------------------------------
 
-    def select(self) -> tuple[Conversation, ...]:
-        """Ranks the pool, most wanted first; leaked rows and copies are rejected."""
-        return self._ranked
-
     @cached_property
-    def _ranked(self) -> tuple[Conversation, ...]:
+    def ranked(self) -> tuple[Conversation, ...]:
+        """Ranks the pool, most wanted first; leaked rows and copies are rejected."""
         stage = self.folder.stage("select")
-        if stage.is_done(self._select_print):
+        if stage.is_done(self._prints.select):
             if not (stage.manifest or {}).get("n_selected"):
                 return ()
             return read(stage.folder / "selected.jsonl", source="synthetic").conversations
         pool = self.material.conversations("synthetic")
-        with self._running("select", self._select_print) as record:
+        with self._running("select", self._prints.select) as record:
             kept, rejected = self._screened(pool)
             ranked = [kept[i] for i in self._priority(kept)]
             rows = (replace(c, meta={**c.meta, "rank": rank}) for rank, c in enumerate(ranked, 1))
@@ -266,7 +259,7 @@ class Pipeline:
         return tuple(ranked)
 
     def _screened(self, pool: Sequence[Conversation]) -> tuple[list[Conversation], list[Rejection]]:
-        parts = self._parts
+        parts = self.parts
         apart = keep_apart(
             pool, self._texts(pool), None, parts.holdout, self._texts(parts.holdout), None, rule=POOL_COPY
         )
@@ -277,17 +270,22 @@ class Pipeline:
     def _priority(self, pool: Sequence[Conversation]) -> list[int]:
         if not pool:
             return []
-        train = self._parts.train
-        predicted = read_json(self.folder.stage("gaps").folder / "predicted.json") if self._gaps else []
+        train = self.parts.train
+        predicted = read_json(self.folder.stage("gaps").folder / "predicted.json") if self.gaps else []
         stats = topic_stats(train, predicted, known_topics=self.material.known_topics)
         topics = [c.label for c in pool]
+        available, rule = Counter(topics), self._allocation
+        if self.config.mix.design == "replace":
+            sequence = replacing_sequence(stats, len(train), available, allocation=rule)
+        else:
+            sequence = topic_sequence(stats, len(pool), available, allocation=rule)
         real, vectors = self._embed(train), self._embed(pool)
         return prioritise(
             topics,
             vectors,
             [c.label for c in train],
             real,
-            sequence=topic_sequence(stats, len(pool), Counter(topics), allocation=self._allocation),
+            sequence=sequence,
             quality=real_likeness(real, vectors),
         )
 
@@ -297,7 +295,7 @@ class Pipeline:
             warnings.append("the pool is empty: no dose above 0 can be reached.")
         elif len(ranked) < len(pool) / 2:
             warnings.append(f"only {len(ranked)} of {len(pool)} pool rows are usable; see select/rejected.jsonl.")
-        known = {*topics_of(self._parts.train), *self.material.known_topics}
+        known = {*topics_of(self.parts.train), *self.material.known_topics}
         if new := sorted(set(topics_of(ranked)) - known):
             warnings.append(
                 f"{len(new)} topics of the pool are in neither real data nor docs, {_some(new)}: a spelling mistake?"
@@ -315,8 +313,8 @@ class Pipeline:
             kind,
             seed,
             design=self.config.mix.design,
-            real=self._parts.train,
-            ranked=self._ranked,
+            real=self.parts.train,
+            ranked=self.ranked,
             synthetic_weight=self.config.mix.synthetic_weight,
         )
         return write_training_set(
@@ -333,14 +331,14 @@ class Pipeline:
     def sweep(self) -> dict[str, Any]:
         """Trains, evaluates and judges every arm; the content of `sweep/dose_response.json`."""
         stage = self.folder.stage("sweep")
-        if stage.is_done(self._sweep_print):
+        if stage.is_done(self._prints.sweep):
             self.progress.note(f"nothing changed since the last run; read from {stage.folder}")
             result: dict[str, Any] = read_json(stage.folder / "dose_response.json")
             return result
-        parts, ranked = self._parts, self._ranked
+        parts, ranked = self.parts, self.ranked
         selection = self.folder.stage("select").manifest or {}
-        warnings = [*parts.warnings, *selection.get("warnings", ()), *self._unseen_topics()]
-        with self._running("sweep", self._sweep_print) as record:
+        warnings = [*self.material.warnings, *parts.warnings, *selection.get("warnings", ()), *self._unseen_topics()]
+        with self._running("sweep", self._prints.sweep) as record:
             self._embed([*parts.train, *ranked, *parts.holdout])
             sweep = Sweep(
                 self.config,
@@ -352,7 +350,7 @@ class Pipeline:
                 folder=stage.folder,
                 progress=self.progress,
             )
-            findings = sweep.run(expected_accuracy=self._gaps["model"]["accuracy"])
+            findings = sweep.run(expected_accuracy=self.gaps["model"]["accuracy"])
             result = {
                 "schema_version": SCHEMA_VERSION,
                 "design": self.config.mix.design,
@@ -365,7 +363,11 @@ class Pipeline:
             }
             write_json(stage.folder / "dose_response.json", result)
             record.files += ["dose_response.json", PREDICTIONS, INDEX]
-            record.facts |= {"seeds": self.config.sweep.seeds, "warnings": warnings, "inputs": self._hashes}
+            record.facts |= {
+                "seeds": self.config.sweep.seeds,
+                "warnings": warnings,
+                "inputs": dict(self._prints.hashes),
+            }
         return result
 
     def _unseen_topics(self) -> list[str]:
@@ -374,9 +376,9 @@ class Pipeline:
         Raises:
             InputError: Nothing at all could teach one of them.
         """
-        held = Counter(c.label for c in self._parts.holdout)
-        missing = held.keys() - topics_of(self._parts.train)
-        if hopeless := sorted(missing - set(topics_of(self._ranked))):
+        held = Counter(c.label for c in self.parts.holdout)
+        missing = held.keys() - topics_of(self.parts.train)
+        if hopeless := sorted(missing - set(topics_of(self.ranked))):
             raise InputError(
                 f"{len(hopeless)} topics of the holdout stand in neither the real nor the synthetic data: "
                 f"{_some(hopeless)} ({sum(held[t] for t in hopeless)} conversations).",
@@ -418,40 +420,15 @@ class Pipeline:
         seconds = {"total": time.perf_counter() - start}
         stage.finish(print_, files=record.files, timings=seconds, **{"warnings": [], **record.facts})
 
-    @property
-    def _hashes(self) -> dict[str, str]:
-        return {name: reading.sha256 for name, reading in self.material.readings.items()}
-
     @cached_property
-    def _split_print(self) -> str:
-        data, hashes = self.config.data, self._hashes
-        read_how = {"format": data.format, "columns": data.columns.model_dump(), "on_error": data.on_error}
-        files = {name: hashes[name] for name in ("real", "holdout") if name in hashes}
-        split = None if "holdout" in files else self.config.split.model_dump()
-        return fingerprint.of("split", files=files, read_how=read_how, split=split, text=self.config.text.rule.identity)
-
-    @cached_property
-    def _gaps_print(self) -> str:
-        return fingerprint.of(
-            "gaps",
-            before=self._split_print,
-            traffic=self._hashes.get("traffic"),
-            known=self.material.known_topics,
-            settings=self.config.gaps.model_dump(),
+    def _prints(self) -> Prints:
+        return Prints(
+            self.config,
+            hashes={name: reading.sha256 for name, reading in self.material.readings.items()},
+            known_topics=self.material.known_topics,
             encoder=self.embedder.identity,
+            trainer=None if self._own_trainer is None else self._own_trainer.identity,
         )
-
-    @cached_property
-    def _select_print(self) -> str:
-        return fingerprint.of("select", before=self._gaps_print, pool=self._hashes.get("synthetic"))
-
-    @cached_property
-    def _sweep_print(self) -> str:
-        sweep = self.config.sweep.model_dump(exclude={"jobs"})
-        own = None if self._own_trainer is None else self.trainer.identity
-        report = self.config.report.model_dump(exclude={"title"})
-        mix = self.config.mix.model_dump()
-        return fingerprint.of("sweep", before=self._select_print, sweep=sweep, mix=mix, own=own, report=report)
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -459,8 +436,8 @@ class Pipeline:
             "encoder": self.embedder.encoder.identity,
             "text_rule": self.embedder.rule.identity,
             "trainer": self.trainer.identity,
-            "fingerprint": self._sweep_print,
-            "inputs": self._hashes,
+            "fingerprint": self._prints.sweep,
+            "inputs": dict(self._prints.hashes),
         }
 
 

@@ -27,6 +27,7 @@ from posology.training.fitting import Outcome, arm_result, fit_all
 
 PREDICTIONS = "predictions.parquet"
 INDEX = "variants.json"
+LOW_DOSE = 0.1
 
 
 class Sweep:
@@ -88,11 +89,14 @@ class Sweep:
         return {**response.to_json(), "power": power.to_json(), "labels": labels}
 
     def _first_doses(self) -> list[float]:
-        """The grid; under `adaptive` its two ends and the middle, from where the next doses are chosen."""
+        """The grid; under `adaptive` a low dose and the highest, from where the next ones are chosen.
+
+        Low, because the first synthetic examples bring most.
+        """
         budget, highest = self.config.sweep.adaptive, self._highest()
         if budget is None:
             return self.config.mix.doses
-        return [0.0, *sorted({round(highest / 2, 2), highest} - {0.0}, reverse=True)[:budget]]
+        return [0.0, *sorted({min(LOW_DOSE, highest), highest} - {0.0})[:budget]]
 
     def _next_dose(self, doses: Sequence[float], response: DoseResponse) -> float | None:
         """The dose that is most worth its trainings; None if none is, or the budget of doses is spent."""

@@ -80,11 +80,11 @@ def test_sizes_are_the_smallest_that_reach_eighty_percent():
 def test_the_sentence_says_what_is_found_and_what_it_takes():
     small = power_statement(200, 0.75, n_arms=4).sentence
     assert "With 200 distinct held-out conversations" in small
-    assert "13 points with" in small
-    assert "For 80 % it takes about" in small
+    assert "for 13 points" in small
+    assert "A chance of 80 % takes about" in small
     large = power_statement(100_000, 0.75, n_arms=4).sentence
     assert "over 99 %" in large
-    assert "it takes" not in large
+    assert "takes" not in large
 
 
 def test_groups_of_near_duplicates_count_once():

@@ -61,13 +61,13 @@ def test_noise_is_inconclusive_and_says_what_could_be_seen(verdict_of):
     verdict = verdict_of({0.0: 0.72, 0.3: 0.73, 0.5: 0.71}, n=100, flipped=20)
     assert (verdict.dose, verdict.status) == (0.0, "inconclusive")
     assert "the best, 0.3, changes accuracy by +1.0 points" in verdict.reason
-    assert "cannot be told from 0 on this holdout. Keep real data only." in verdict.reason
+    assert "a gain cannot be told from 0 on this holdout. Keep real data only." in verdict.reason
 
 
 def test_no_worse_names_the_largest_dose_that_is_safe(verdict_of):
     verdict = verdict_of({0.0: 0.72, 0.1: 0.72, 0.3: 0.72, 1.0: 0.5}, n=4000, flipped=12)
     assert (verdict.dose, verdict.status) == (0.0, "no_worse")
-    assert "Dose 0.3 is the largest that costs less than 2.0 points" in verdict.reason
+    assert "0.3 is the largest dose for which a loss of 2.0 points is ruled out (simultaneous" in verdict.reason
     assert verdict_of({0.0: 0.72, 0.3: 0.72}, n=4000, margin=1e-6).status == "inconclusive"
 
 

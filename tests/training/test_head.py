@@ -177,3 +177,12 @@ def test_trainers_are_found_by_name(embedder):
         make_trainer("no_such_module:Thing", embedder)
     with pytest.raises(TrainingError, match="contract"):
         make_trainer("collections:Counter", embedder)
+
+
+def test_the_temperature_makes_held_out_probabilities_honest(trainer):
+    cold = trainer.fit(mixed(data(8))).predict([talk("q", "my parcel is late")])
+    trainer.prepare(data(8))
+    trainer.strength = 10.0
+    assert trainer.temperature < 1
+    warm = trainer.fit(mixed(data(8))).predict([talk("q", "my parcel is late")])
+    assert warm.best == cold.best and warm.confidence[0] > cold.confidence[0]

@@ -20,7 +20,10 @@ def ask(
     top: Annotated[int, typer.Option(help="How many topics to show.", min=1)] = 3,
     json: o.Json = False,
 ) -> None:
-    """Let a trained variant answer: the topic, its probability, and the docs section that belongs to it."""
+    """Let a trained variant answer, with the section of the docs.
+
+    Shows the most probable topics and the section that belongs to the best one, or else the nearest section.
+    """
     from rich.console import Group
     from rich.markup import escape
 

@@ -25,7 +25,10 @@ def check(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Check settings and files, and show how each file was understood. Nothing is trained, written or sent."""
+    """Check settings and files; nothing is trained, written or sent.
+
+    Shows how each file was understood, and whether the encoder is at hand.
+    """
     tree = settings(locals())
     from posology import inputs
     from posology.embedding.encoders import make_encoder

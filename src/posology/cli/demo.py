@@ -17,10 +17,11 @@ def demo(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Run a whole sweep without any data of your own, and write the report.
+    """Run a whole sweep without any data of your own.
 
-    Takes BANKING77 (real messages to a bank) from the folder named by POSOLOGY_DATA or by a public download checked
-    against a pinned hash; where neither is to be had, the fictional outdoor shop that ships with posology.
+    Takes BANKING77 (real messages to a bank) from the folder named by POSOLOGY_DATA, or by a public download that is
+    checked against a pinned hash; where neither is to be had, the fictional outdoor shop that ships with posology.
+    Writes the report, too.
     """
     from rich.console import Group
 

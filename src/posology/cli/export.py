@@ -20,7 +20,10 @@ def export(
     target: Target = None,
     json: o.Json = False,
 ) -> None:
-    """Write the recommended training set of a finished sweep, with manifest and dataset card."""
+    """Write the recommended training set, with a dataset card.
+
+    The set is put together from the stored stages of RUN; manifest and card say what is in it.
+    """
     from posology.config import parse_dose
     from posology.errors import UsageError
     from posology.exporting import export_run

@@ -44,7 +44,7 @@ def gaps(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Find the gaps: thin and weak topics, slices, and traffic that no training example is near.
+    """Find the gaps: thin topics, weak slices, unseen traffic.
 
     Writes OUT/gaps/gaps.json. The holdout is not read: recall is cross-validated on real training data.
     """
@@ -52,7 +52,7 @@ def gaps(
     from posology.pipeline import Pipeline
 
     with watched(quiet) as progress, Pipeline(tree, progress) as pipeline:
-        found = pipeline.gaps()
+        found = pipeline.gaps
     show(found, as_json=json, human=_table(found, str(tree.out / "gaps" / "gaps.json")))
 
 

@@ -16,9 +16,9 @@ def init(
     example: Annotated[bool, typer.Option("--example", help="Fill it with the fictional sample shop.")] = False,
     json: o.Json = False,
 ) -> None:
-    """Make a project folder: posology.yaml with every setting explained, and places for data and docs.
+    """Make a project folder: posology.yaml, and places for data and docs.
 
-    Nothing that is already there is overwritten.
+    The posology.yaml explains every setting. Nothing that is already there is overwritten.
     """
     from posology.projects import make_project
 

@@ -26,6 +26,7 @@ from posology.cli import (
     sweep,
     view,
 )
+from posology.cli.plain import PlainGroup
 from posology.errors import PosologyError
 
 INTERRUPTED = 130
@@ -37,6 +38,7 @@ app = typer.Typer(
     "input or settings, 3 drift found, 4 budget reached, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
+    cls=PlainGroup,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -58,7 +60,7 @@ for name, verb, panel in (
     ("ask", ask.ask, RESULTS),
 ):
     app.command(name, rich_help_panel=panel)(verb)
-app.add_typer(models.app, name="models", rich_help_panel=START)
+app.add_typer(models.app, name="models", rich_help_panel="Bundled weights")
 
 
 def _version(wanted: bool) -> None:

@@ -49,9 +49,10 @@ def mix(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Write the training set of one dose, with a manifest and a dataset card that says what is synthetic in it.
+    """Write the training set of one dose, with a dataset card.
 
-    The holdout is set apart first, and the pool is ranked, as in a sweep.
+    The card says what is synthetic in it and where that came from. The holdout is set apart first, and the pool is
+    ranked, as in a sweep.
     """
     tree = settings({**locals(), "format": read_format, "out": run})
     from posology.config import parse_dose

@@ -18,7 +18,10 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     json: o.Json = False,
 ) -> None:
-    """Write RUN/report/report.html from the stored results: one file, no network needed."""
+    """Write the HTML report of a run, one file that needs no network.
+
+    It is made from the stored results, into RUN/report/report.html.
+    """
     from posology.report.build import write_report
 
     path = write_report(run, title=title)

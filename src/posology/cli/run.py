@@ -10,7 +10,7 @@ from posology.cli.settings import settings
 def run(
     config: o.Config = None, jobs: o.Jobs = None, out: o.Out = None, json: o.Json = False, quiet: o.Quiet = False
 ) -> None:
-    """Run the whole flow of posology.yaml: split, gaps, select, sweep, report.
+    """Run the whole flow of posology.yaml, with the report at its end.
 
     Each stage that is already done with the same inputs and settings is read, not run.
     """

@@ -29,7 +29,7 @@ def split(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Set real conversations apart for evaluation, before anything else is done with them.
+    """Set real conversations apart for evaluation, before all else.
 
     Whole groups of exact and near duplicates go to one side, so that no twin straddles the line. Writes
     OUT/split/train.jsonl and holdout.jsonl; with --holdout, training rows that match it are removed and reported.
@@ -38,7 +38,7 @@ def split(
     from posology.pipeline import Pipeline
 
     with watched(quiet) as progress, Pipeline(tree, progress) as pipeline:
-        parts = pipeline.split()
+        parts = pipeline.parts
     result = {
         "train": len(parts.train),
         "holdout": len(parts.holdout),

@@ -70,7 +70,7 @@ def sweep(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Train the same model at several doses of synthetic data, judge it on held-out real data, and name the dose.
+    """Find the dose: train at several, judge each on held-out real data.
 
     Every dose above 0 has a control: as many synthetic examples drawn at random. The same command again goes on where
     it was, and trains nothing twice. Writes OUT/sweep/dose_response.json and predictions.parquet.

@@ -14,7 +14,10 @@ RunFolder = Annotated[Path, typer.Argument(help="The run folder.")]
 
 
 def view(run: RunFolder = Path("run"), json: o.Json = False) -> None:
-    """Show the verdict and the table of arms of a finished sweep again."""
+    """Show the verdict of a finished sweep again.
+
+    The table of arms is the one that the sweep ended with.
+    """
     from posology.report.table import render
     from posology.store import read_json
 

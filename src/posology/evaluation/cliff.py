@@ -50,5 +50,5 @@ def find_cliff(doses: Sequence[float], scores: Scores, *, alpha: float = 0.05, s
     proven = np.flatnonzero(drops.significant(alpha) & (drops.low > 0))
     if not len(proven):
         return Cliff()
-    i = int(proven[np.argmax(drops.mean[proven])])
+    i = int(proven[np.round(drops.mean[proven], 9).argmax()])
     return Cliff(doses[i + 1], drops.estimate(i))

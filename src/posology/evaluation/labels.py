@@ -1,7 +1,7 @@
 """What the gain is worth in real labels: how many more of them would have bought it, and what they cost.
 
 Accuracy on real data alone follows a power law a - b n^-c over the range that matters (Cortes et al. 1993; Figueroa et
-al. 2012; Viering and Loog 2022 on its limits). Trained on growing parts of the real data, the model shows the law; the
+al. 2012; Viering and Loog 2023 on its limits). Trained on growing parts of the real data, the model shows the law; the
 gain of the recommended dose is then read off it, starting from all real data. An answer far outside the measured range
 would be invention, so none is given beyond ten times the data.
 """

@@ -19,33 +19,32 @@ def smallest_resolvable_difference(scores: Scores, family: Contrasts) -> float:
     """The smallest observed difference whose simultaneous interval would leave out 0 on this holdout.
 
     A contrast whose groups disagree with mean square v varies with (v - d^2) / G if its mean is d, so the interval
-    d +- c SE touches 0 at d^2 (1 + c^2/G) = c^2 v/G. v comes from the contrast as measured: discordance, seeds and
-    near-duplicates are all in it. It cannot be less than d itself makes necessary, since a difference takes discordant
-    answers. The smallest over the family is returned: below it nothing can be shown for any arm, while an arm that
-    disagrees with dose 0 more often than the others needs more.
+    d +- c SE touches 0 at d^2 (1 + c^2/G) = c^2 v/G. v is taken as measured for the most accurate dose, since its
+    difference is the one in question: discordance, seeds and near-duplicates are all in it. A dose that disagrees with
+    dose 0 more often takes more. v is at least what d itself makes necessary: a difference takes discordant answers.
 
     Args:
         scores: Accuracy of all arms.
         family: The contrasts of the doses against dose 0; may be empty.
 
     Returns:
-        A difference of accuracy in (0, 1].
+        A difference of accuracy in (0, 1]; what any difference would take, if no dose differs from dose 0.
     """
     from scipy.stats import t
 
     groups, seeds = len(scores.weights), scores.per_seed.shape[1]
-    measured = family.se**2 > scores.pseudo_variance * (1 + TINY)
-    critical = family.critical[measured] if measured.any() else np.array([t.isf(0.025, max(groups - 1, 1))])
-    square = critical**2
+    differing = np.flatnonzero(family.se**2 > scores.pseudo_variance * (1 + TINY))
+    best = differing[np.round(family.mean[differing], 9).argmax()] if len(differing) else None
+    critical = t.isf(0.025, max(groups - 1, 1)) if best is None else family.critical[best]
+    square: float = float(critical) ** 2
     shrink = 1 + square / groups
-    # The least discordance that a difference d takes: d, or d / S where single seeds may disagree.
+    # The least discordance that a difference d takes is d, or d / S where single seeds may disagree.
     least = square / (groups * seeds)
-    floor = (least + np.sqrt(least**2 + 4 * shrink * square * scores.pseudo_variance)) / (2 * shrink)
-    if not measured.any():
-        return float(min(floor.min(), 1.0))
-    mean, se = family.mean[measured], family.se[measured]
-    resolved = np.sqrt(square * (se**2 + mean**2 / groups) / shrink)
-    return float(min(np.maximum(resolved, floor).min(), 1.0))
+    resolvable: float = (least + sqrt(least**2 + 4 * shrink * square * scores.pseudo_variance)) / (2 * shrink)
+    if best is not None:
+        mean_square = float(family.se[best] ** 2 + family.mean[best] ** 2 / groups)
+        resolvable = max(resolvable, sqrt(square * mean_square / shrink))
+    return min(resolvable, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +182,13 @@ def _normal_quantile(n_arms: int, level: float = 0.95) -> float:
 
 
 def _sentence(n: int, discordance: float, detectable: tuple[Detectable, ...]) -> str:
-    found = ", ".join(f"of {100 * d.difference:.0f} points with {_percent(d.power)}" for d in reversed(detectable))
-    missing = [d for d in detectable if d.power < ENOUGH]
-    need = ", ".join(f"{_round_up(d.n_for_80):,} for {100 * d.difference:.0f} points" for d in reversed(missing))
-    more = f" For 80 % it takes about {need}." if missing else ""
+    chances = ", ".join(f"{_percent(d.power)} for {100 * d.difference:.0f} points" for d in reversed(detectable))
+    missing = [d for d in reversed(detectable) if d.power < ENOUGH]
+    sizes = ", ".join(f"{_round_up(d.n_for_80):,} for {100 * d.difference:.0f} points" for d in missing)
+    more = f" A chance of 80 % takes about this many conversations: {sizes}." if missing else ""
     return (
-        f"With {n:,} distinct held-out conversations, of which two arms are expected to differ on "
-        f"{100 * discordance:.0f} %, a true gain {found} probability is found.{more}"
+        f"With {n:,} distinct held-out conversations, on {100 * discordance:.0f} % of which two arms are expected to "
+        f"differ, the chance to prove a true gain is {chances}.{more}"
     )
 
 

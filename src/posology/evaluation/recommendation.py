@@ -87,16 +87,17 @@ def recommend(
     if sure[best] and family.high[best] < 0:
         reason = f"Every dose does harm: even the best, {doses[best + 1]:g}, changes accuracy by {effect}."
         return Recommendation(0.0, "harmful", f"{reason} Keep real data only.", chance)
-    reason = f"No dose is shown to be better: the best, {doses[best + 1]:g}, changes accuracy by {effect}"
+    reason = f"No dose is shown to be better: the best, {doses[best + 1]:g}, changes accuracy by {effect}."
     harmless = [i for i in arms if family.low[i] > -margin]
     if harmless:
         largest = max(harmless, key=lambda i: doses[i + 1])
+        where = "" if largest == best else f" {_interval(family, largest)}"
         reason += (
-            f". Dose {doses[largest + 1]:g} is the largest that costs less than {_size(margin)} at worst, "
-            f"{_interval(family, largest)}."
+            f" {doses[largest + 1]:g} is the largest dose for which a loss of {_size(margin)} is ruled out{where}; "
+            "without another reason for synthetic data, keep real data only."
         )
         return Recommendation(0.0, "no_worse", reason, chance)
-    reason += f", and differences below {_size(resolvable)} cannot be told from 0 on this holdout. Keep real data only."
+    reason += f" Below {_size(resolvable)} a gain cannot be told from 0 on this holdout. Keep real data only."
     return Recommendation(0.0, "inconclusive", reason, chance)
 
 

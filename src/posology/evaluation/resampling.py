@@ -127,6 +127,9 @@ class Scores:
 
         Args:
             matrix: Shape (C, A), one contrast a row.
+
+        Returns:
+            Deviations, variances and degrees of freedom of the C contrasts.
         """
         items = self.items @ matrix.T
         from_items = np.square(items).mean(axis=0) if len(items) else np.zeros(len(matrix))
@@ -238,7 +241,7 @@ def _between_seeds(influence: Floats) -> tuple[Floats, Floats]:
 
 
 def draw_counts(rng: np.random.Generator, n: int, draws: int) -> Floats:
-    """How often each of n things is drawn in n - 1 draws with replacement (see above).
+    """How often each of n things is drawn in n - 1 draws with replacement; the module says why not n.
 
     Args:
         rng: Source of randomness.

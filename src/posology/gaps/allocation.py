@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -148,6 +149,41 @@ class WaterFilling:
 
 
 DEFAULT = WaterFilling()
+
+
+def replacing_sequence(
+    stats: Sequence[TopicStats],
+    size: int,
+    available: Mapping[str, int],
+    *,
+    allocation: Allocation = DEFAULT,
+) -> list[str]:
+    """The order in which examples are taken when each one takes the place of a real one.
+
+    As the order goes on, every topic keeps a smaller share of its real examples, so topics that had enough come to want
+    some too. The shares are brought up to date after each hundredth of the training set.
+
+    Args:
+        stats: One entry a topic.
+        size: Real training examples: as many can be replaced.
+        available: How many examples there are to take, by topic.
+        allocation: The rule.
+
+    Returns:
+        A permutation of all that is available; longer orders begin with the shorter.
+    """
+    left, added = Counter(available), Counter[str]()
+    block = max(1, size // 100)
+    order: list[str] = []
+    while total := left.total():
+        kept = max(0.0, 1.0 - len(order) / max(1, size))
+        now = [replace(s, n_real=round(s.n_real * kept) + added[s.topic]) for s in stats]
+        now += [TopicStats(topic, added[topic]) for topic in sorted(left.keys() - {s.topic for s in stats})]
+        taken = topic_sequence(now, min(block, total), left, allocation=allocation)
+        order += taken
+        left.subtract(taken)
+        added.update(taken)
+    return order
 
 
 def topic_sequence(

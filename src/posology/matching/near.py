@@ -7,11 +7,12 @@ characters. The default threshold of 0.7 was found on training data only:
 - Real messages (BANKING77, 2,000; median 9 words), changed once by a program, keep a score of 0.7 in 90 % (two letters
   swapped), 97 % (a letter replaced), 99 % (a letter or a short word dropped) and 99.6 % (please, thanks) of cases. In
   longer texts (TwACS, 491; median 23 words) 95 % of changes leave 0.85 or more.
-- Pairs of the kinds that stand around the line. Below it: "My order was cancelled. Why did this happen?" / "My order was
-  cancelled, why is that?" (0.51), "What colours can I order?" / "What colours can I choose?" (0.57). Above it: "Tell me
-  why my code is refused." / "Tell me why my code was refused." (0.74), "Help me cancel my order." / "Please help me
-  cancel my order." (0.76). From 0.65 to 0.75 the two kinds mix in very short messages: "Can I return my boots?" passes
-  for a twin of "Can I return my boots abroad?" (0.74). A twin too many costs one row, a twin missed flatters a result.
+- Pairs of the kinds that stand around the line. Below it: "My order was cancelled. Why did this happen?" / "My order
+  was cancelled, why is that?" (0.51), "What colours can I order?" / "What colours can I choose?" (0.57). Above it:
+  "Tell me why my code is refused." / "Tell me why my code was refused." (0.74), "Help me cancel my order." / "Please
+  help me cancel my order." (0.76). From 0.65 to 0.75 the two kinds mix in very short messages: "Can I return my boots?"
+  passes for a twin of "Can I return my boots abroad?" (0.74). A twin too many costs one row, a twin missed flatters a
+  result.
 - Windows of five score as well at 0.65, windows of three do worse at any threshold, and words or pairs of words beside
   the windows change little.
 

@@ -7,48 +7,23 @@ accuracy by itself would be wider, and whether they overlap would say little, si
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from markupsafe import Markup
 
 from posology.report import figures
 from posology.report import formatting as fmt
-from posology.report.figures import BLUE, INK, MUTED, PAPER, RED, RUST, Frame, Panel
-from posology.report.results import Arm, DoseResponse
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from posology.report.canvas import BLUE, INK, MUTED, PAPER, RED, RUST, Canvas
+from posology.report.figures import Frame
+from posology.report.panel import Look, Panel, limits, ticks
+from posology.report.results import Arm, Bounds, DoseResponse
 
 TOP = 66  # two rows of labels above the upper panel
-FOOT = 58  # tick labels in two rows, and the name of the axis
+FOOT = 60  # tick labels in two rows, and the name of the axis
+GAP, TAIL = 50, 110  # the lower panel's distance from the upper one, and its height
 DODGE = 9  # pixels by which a control stands beside its arm
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How one kind of arm is drawn: colour, shape and dash all differ."""
-
-    colour: str
-    marker: str
-    fill: str
-    size: float
-    dash: tuple[float, ...] | None
-
-
 LOOKS = {
-    "selected": Look(BLUE, "o", BLUE, 8, None),
-    "random": Look(RED, "D", PAPER, 6.5, (2.5, 2)),
+    "selected": Look(BLUE, "circle", BLUE, 4),
+    "random": Look(RED, "diamond", PAPER, 4.6, "4.5 3.6"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    x: float
-    y: float
-    low: float | None
-    high: float | None
 
 
 def figure(result: DoseResponse) -> Markup:
@@ -70,13 +45,18 @@ def describe(result: DoseResponse) -> str:
     return " ".join(said)
 
 
-def axis_range(result: DoseResponse) -> tuple[float, float]:
+def _difference_ends(result: DoseResponse, arm: Arm) -> Bounds | None:
+    """The interval of the arm's difference, hung around the accuracy of real only."""
+    base, ci95 = result.real_only.accuracy.mean, arm.delta_vs_real_only.ci95
+    return None if ci95 is None or arm is result.real_only else (base + ci95[0], base + ci95[1])
+
+
+def axis_range(result: DoseResponse) -> Bounds:
     """The accuracies at the two ends of the upper panel's vertical axis."""
-    marks = [_difference_mark(result, arm, 0.0) for arm in result.arms]
-    values = [value for mark in marks for value in (mark.y, mark.low, mark.high) if value is not None]
+    values = [v for arm in result.arms for v in (arm.accuracy.mean, *(_difference_ends(result, arm) or ()))]
     if result.curve is not None:
         values += [*result.curve.low, *result.curve.high]
-    low, high = figures.limits(values)
+    low, high = limits(values)
     return max(low, 0.0), high
 
 
@@ -85,173 +65,99 @@ def has_tail(result: DoseResponse) -> bool:
     return any(arm.tail_recall is not None for arm in result.arms)
 
 
-def _draw(result: DoseResponse, frame: Frame) -> Figure:
+def _tail_range(result: DoseResponse) -> Bounds:
+    recalls = [arm.tail_recall for arm in result.arms if arm.tail_recall is not None]
+    low, high = limits([value for recall in recalls for value in (recall.mean, *(recall.ci95 or ()))])
+    return max(low, -0.02), min(high, 1.02)
+
+
+def _draw(result: DoseResponse, frame: Frame) -> Canvas:
     tail = has_tail(result)
-    main_panel = Panel(TOP, 300 if frame.name == "wide" else 270)
-    tail_panel = Panel(TOP + main_panel.height + 50, 110)
-    bottom = tail_panel if tail else main_panel
-    canvas = figures.canvas(frame, bottom.top + bottom.height + FOOT)
-    right = max(arm.actual_dose for arm in result.arms) or 1.0
-    shift = right * DODGE / frame.inner if result.controls else 0.0
-
-    ax = figures.axes(canvas, frame, main_panel)
-    ax.set_xlim(-right * 0.03, right * 1.03 + shift)
-    ax.set_ylim(*axis_range(result))
-    _cliff(ax, result, frame, main_panel)
-    _recommended(ax, result, frame, main_panel)
-    _curve(ax, result)
-    for arm in [*result.controls, *result.selected]:
-        _mark(ax, arm.kind, _difference_mark(result, arm, shift))
-    _real_only(ax, result.real_only.accuracy.mean)
-    _scales(ax, result, frame)
-    _heading(ax, frame, "Accuracy, %", "vs real only, points", offset=45)
-
+    height = 300 if frame.name == "wide" else 270
+    canvas = frame.canvas(TOP + height + (GAP + TAIL if tail else 0) + FOOT)
+    most = max(arm.actual_dose for arm in result.arms) or 1.0
+    left, right = frame.sides
+    across = (-0.03 * most, (1.03 + (DODGE / (right - left) if result.controls else 0)) * most)
+    panel = Panel(canvas, frame.sides, TOP, height, across=across, up=axis_range(result))
+    _upper(panel, result)
     if tail:
-        ax.tick_params(axis="x", length=0, labelbottom=False)
-        below = figures.axes(canvas, frame, tail_panel)
-        below.set_xlim(ax.get_xlim())
-        _line_down(below, result.recommended.actual_dose, above=0)
-        _tail(below, result, frame, shift)
-        ax = below
-    _dose_axis(ax, result, frame, right)
+        panel = Panel(canvas, frame.sides, panel.bottom + GAP, TAIL, across=across, up=_tail_range(result))
+        _lower(panel, result)
+    labels: dict[float, tuple[str, str]] = {}
+    for arm in result.selected:
+        labels.setdefault(arm.actual_dose, (fmt.dose(arm.actual_dose), f"+{fmt.count(arm.n_synthetic)}"))
+    name = "Dose reached: share of synthetic conversations (how many below)"
+    name = name if frame.name == "wide" else "Dose: share of synthetic (how many below)"
+    panel.lower_axis(labels, name, keep=[result.recommended.actual_dose])
     return canvas
 
 
-def _difference_mark(result: DoseResponse, arm: Arm, shift: float) -> _Mark:
-    """The arm's accuracy, with the interval of its difference hung around real only."""
-    side = shift if arm.kind == "random" else 0.0
-    y, base, ci95 = arm.accuracy.mean, result.real_only.accuracy.mean, arm.delta_vs_real_only.ci95
-    if ci95 is None or arm is result.real_only:
-        return _Mark(arm.actual_dose + side, y, None, None)
-    return _Mark(arm.actual_dose + side, y, base + ci95[0], base + ci95[1])
-
-
-def _mark(ax: Axes, kind: str, mark: _Mark) -> None:
-    look = LOOKS[kind]
-    if mark.low is not None and mark.high is not None:
-        style = (0, look.dash) if look.dash else "-"
-        ax.plot([mark.x, mark.x], [mark.low, mark.high], color=look.colour, linewidth=1.8, linestyle=style, zorder=4)
-    ax.plot(
-        [mark.x], [mark.y], look.marker, markersize=look.size, markerfacecolor=look.fill,
-        markeredgecolor=look.colour, markeredgewidth=1.6, zorder=5, clip_on=False,
-    )  # fmt: skip
-
-
-def _curve(ax: Axes, result: DoseResponse) -> None:
-    curve = result.curve
-    if curve is None or not curve.doses:
-        return
-    ax.fill_between(curve.doses, curve.low, curve.high, color=BLUE, alpha=0.11, linewidth=0, zorder=1)
-    ax.plot(curve.doses, curve.mean, color=BLUE, linewidth=1.4, alpha=0.6, zorder=3)
-
-
-def _real_only(ax: Axes, level: float) -> None:
-    ax.axhline(level, color=INK, linewidth=1.2, linestyle=(0, (6, 3)), zorder=2)
-
-
-def _recommended(ax: Axes, result: DoseResponse, frame: Frame, panel: Panel) -> None:
-    arm = result.recommended
-    x = arm.actual_dose
-    _line_down(ax, x, above=6 / panel.height)
+def _upper(panel: Panel, result: DoseResponse) -> None:
+    """Accuracy on the left; the difference from real only, in points, on the right."""
+    panel.heading("Accuracy, %", "vs real only, points", above=45)
+    _cliff(panel, result)
+    panel.shares_axis(7)
+    _curve(panel, result)
+    _recommended(panel, result, above=6)
+    arm, base = result.recommended, result.real_only.accuracy.mean
     name = f"recommended: {fmt.dose(arm.told_dose)}" if arm.dose else "recommended: real only"
-    _above(ax, frame, x, name, row=9, colour=INK)
+    panel.canvas.text((panel.x(arm.actual_dose), panel.top - 9), name, INK, bold=True)
+    _real_only(panel, base)
+    for arm in [*result.controls, *result.selected]:
+        delta = arm.delta_vs_real_only
+        apart = f", {fmt.points(delta.mean)} from real only {fmt.interval(delta.ci95)}" if arm.n_synthetic else ""
+        told = f"accuracy {fmt.percent(arm.accuracy.mean)}{apart}"
+        _mark(panel, arm, arm.accuracy.mean, _difference_ends(result, arm), told)
+
+    low, high = panel.up
+    # A step whose label would touch that of real only is left out.
+    steps = [step for step in ticks(low - base, high - base, 7) if abs(step) > 0.05 * (high - low)]
+    labels = {base + step: fmt.signed(step, 0 if step * 100 == round(step * 100) else 1) for step in steps}
+    panel.right_axis({base: "real only"} | labels)
 
 
-def _line_down(ax: Axes, x: float, *, above: float) -> None:
-    ax.plot(
-        [x, x], [0, 1 + above], transform=ax.get_xaxis_transform(), color=MUTED, linewidth=1, clip_on=False, zorder=1.5
-    )
+def _lower(panel: Panel, result: DoseResponse) -> None:
+    rare = f" (at most {result.topics.tail_max_real} real)" if result.topics else ""
+    panel.heading(f"Recall on tail topics{rare}, %")
+    panel.shares_axis(3)
+    _recommended(panel, result, above=0)
+    if result.real_only.tail_recall is not None:
+        _real_only(panel, result.real_only.tail_recall.mean)
+    for arm in [*result.controls, *result.selected]:
+        if (recall := arm.tail_recall) is not None:
+            told = f"tail recall {fmt.percent(recall.mean)} {fmt.interval(recall.ci95)}"
+            _mark(panel, arm, recall.mean, recall.ci95, told)
 
 
-def _above(ax: Axes, frame: Frame, x: float, text: str, *, row: int, colour: str) -> None:
-    """A bold label above the axes, `row` pixels up, where no mark can be hidden by it."""
-    ax.annotate(
-        text, (x, 1), (figures.inside(ax, frame, x, text), row), xycoords=ax.get_xaxis_transform(),
-        textcoords="offset pixels", ha="center", va="baseline", fontsize=frame.text, fontweight=700, color=colour,
-    )  # fmt: skip
+def _mark(panel: Panel, arm: Arm, value: float, interval: Bounds | None, told: str) -> None:
+    name = f"{fmt.dose(arm.actual_dose)} {arm.kind}" if arm.n_synthetic else "real only"
+    aside = DODGE if arm.kind == "random" else 0
+    panel.mark(arm.actual_dose, value, interval, LOOKS[arm.kind], f"{name}: {told}".strip(), aside=aside)
 
 
-def _cliff(ax: Axes, result: DoseResponse, frame: Frame, panel: Panel) -> None:
+def _curve(panel: Panel, result: DoseResponse) -> None:
+    if (curve := result.curve) is not None and curve.doses:
+        low, high = (panel.points(curve.doses, edge) for edge in (curve.low, curve.high))
+        panel.canvas.area([*low, *reversed(high)], BLUE, opacity=0.11)
+        panel.canvas.line(panel.points(curve.doses, curve.mean), BLUE, width=1.4, opacity=0.6)
+
+
+def _real_only(panel: Panel, value: float) -> None:
+    panel.level(value, INK, width=1.2, dash="7 3.6")
+
+
+def _recommended(panel: Panel, result: DoseResponse, *, above: float) -> None:
+    x = panel.x(result.recommended.actual_dose)
+    panel.canvas.line([(x, panel.bottom), (x, panel.top - above)], MUTED)
+
+
+def _cliff(panel: Panel, result: DoseResponse) -> None:
     """Shades the step from the last good dose to the one beyond the cliff."""
     arms = result.selected
     after = next((i for i, arm in enumerate(arms) if i and arm.dose == result.cliff.dose), None)
     if not result.cliff.detected or after is None:
         return
-    start, end = arms[after - 1].actual_dose, arms[after].actual_dose
-    ax.axvspan(start, end, 0, 1 + 20 / panel.height, facecolor=RED, alpha=0.10, linewidth=0, zorder=0.5, clip_on=False)
+    start, end, top = panel.x(arms[after - 1].actual_dose), panel.x(arms[after].actual_dose), panel.top - 20
+    panel.canvas.area([(start, top), (end, top), (end, panel.bottom), (start, panel.bottom)], RED, opacity=0.1)
     drop = "" if result.cliff.drop is None else f": {fmt.points(-abs(result.cliff.drop))}"
-    _above(ax, frame, (start + end) / 2, f"cliff{drop}", row=24, colour=RUST)
-
-
-def _scales(ax: Axes, result: DoseResponse, frame: Frame) -> None:
-    """Accuracy on the left; the difference from real only, in points, on the right."""
-    low, high = ax.get_ylim()
-    left = figures.ticks(low, high, 7)
-    ax.set_yticks(left, [fmt.decimal(round(value * 100, 1)) for value in left])
-    base = result.real_only.accuracy.mean
-    other = ax.secondary_yaxis("right")
-    other.spines["right"].set_visible(False)
-    steps = figures.ticks(low - base, high - base, 7)
-    # A step whose label would touch that of real only is left out.
-    shown = [step for step in steps if step == 0 or abs(step) > 0.05 * (high - low)]
-    labels = [
-        "real only" if step == 0 else fmt.signed(step, 0 if step * 100 == round(step * 100) else 1) for step in shown
-    ]
-    other.set_yticks([base + step for step in shown], labels)
-    other.tick_params(labelsize=frame.text, labelcolor=MUTED, color=MUTED, length=4, pad=4)
-
-
-def _heading(ax: Axes, frame: Frame, left: str, right: str | None = None, *, offset: int) -> None:
-    """Names of the vertical axes, written level above them where they are read first."""
-    ax.annotate(
-        left, (0, 1), (-frame.left + 2, offset), xycoords="axes fraction", textcoords="offset pixels",
-        fontsize=frame.text, color=MUTED, ha="left", va="baseline",
-    )  # fmt: skip
-    if right:
-        ax.annotate(
-            right, (1, 1), (frame.right - 2, offset), xycoords="axes fraction", textcoords="offset pixels",
-            fontsize=frame.text, color=MUTED, ha="right", va="baseline",
-        )  # fmt: skip
-
-
-def _tail(ax: Axes, result: DoseResponse, frame: Frame, shift: float) -> None:
-    marks = []
-    for arm in [*result.controls, *result.selected]:
-        if arm.tail_recall is not None:
-            side = shift if arm.kind == "random" else 0.0
-            low, high = arm.tail_recall.ci95 or (None, None)
-            marks.append((arm.kind, _Mark(arm.actual_dose + side, arm.tail_recall.mean, low, high)))
-    values = [value for _, mark in marks for value in (mark.y, mark.low, mark.high) if value is not None]
-    low_end, high_end = figures.limits(values)
-    ax.set_ylim(max(low_end, -0.02), min(high_end, 1.02))
-    for kind, mark in marks:
-        _mark(ax, kind, mark)
-    if result.real_only.tail_recall is not None:
-        _real_only(ax, result.real_only.tail_recall.mean)
-    steps = figures.ticks(*ax.get_ylim(), 3)
-    ax.set_yticks(steps, [fmt.decimal(round(value * 100, 1)) for value in steps])
-    most = result.topics.tail_max_real if result.topics else None
-    rare = f" (at most {most} real)" if most is not None else ""
-    _heading(ax, frame, f"Recall on tail topics{rare}, %", offset=14)
-
-
-def _dose_axis(ax: Axes, result: DoseResponse, frame: Frame, right: float) -> None:
-    """A tick at every measured dose; below the dose, how many synthetic conversations it took."""
-    sizes: dict[float, int] = {}
-    for arm in result.selected:
-        sizes.setdefault(arm.actual_dose, arm.n_synthetic)
-    per_unit = frame.inner / (right * 1.06)
-    shown = figures.spaced(list(sizes), per_unit=per_unit, gap=frame.gap, keep=[result.recommended.actual_dose])
-    ax.set_xticks(shown, [fmt.dose(x) for x in shown])
-    ax.set_xticks([x for x in sizes if x not in shown], minor=True)
-    ax.tick_params(axis="x", which="minor", length=3, color=MUTED)
-    for x in shown:
-        ax.annotate(
-            f"+{fmt.count(sizes[x])}", (x, 0), (0, -34), xycoords=ax.get_xaxis_transform(),
-            textcoords="offset pixels", ha="center", va="baseline", fontsize=frame.text - 1, color=MUTED,
-        )  # fmt: skip
-    name = "Dose reached: share of synthetic conversations (how many below)"
-    ax.annotate(
-        name if frame.name == "wide" else "Dose: share of synthetic (how many below)", (0, 0), (-frame.left + 2, -53),
-        xycoords="axes fraction", textcoords="offset pixels", fontsize=frame.text, color=MUTED, ha="left",
-    )  # fmt: skip
+    panel.canvas.text(((start + end) / 2, panel.top - 24), f"cliff{drop}", RUST, bold=True)

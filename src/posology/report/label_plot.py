@@ -5,20 +5,17 @@ The law `a - b * n^-c` is drawn firm over the measured sizes and dashed beyond t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from markupsafe import Markup
 
 from posology.report import figures
 from posology.report import formatting as fmt
-from posology.report.figures import BLUE, INK, MUTED, PAPER, Frame, Panel
+from posology.report.canvas import BLUE, INK, PAPER, Canvas, Point
+from posology.report.figures import Frame
+from posology.report.panel import Look, Panel, limits
 from posology.report.results import DoseResponse, Labels
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 HEADROOM = 1.15  # how far the horizontal axis runs beyond the last thing on it
+LOOK = Look(INK, "square", INK, 3)
 
 
 def figure(result: DoseResponse) -> Markup | None:
@@ -39,74 +36,52 @@ def describe(labels: Labels) -> str:
     return " ".join(said)
 
 
-def _draw(result: DoseResponse, labels: Labels, frame: Frame) -> Figure:
-    panel = Panel(28, 250 if frame.name == "wide" else 230)
-    canvas = figures.canvas(frame, panel.top + panel.height + 46)
-    ax = figures.axes(canvas, frame, panel)
+def _draw(result: DoseResponse, labels: Labels, frame: Frame) -> Canvas:
     points = sorted(labels.learning_curve, key=lambda point: point.n_real)
-    at_hand, focus = points[-1].n_real, result.focus
+    start, at_hand = float(points[0].n_real), float(points[-1].n_real)
     goal = at_hand + labels.equivalent_labels if labels.equivalent_labels else None
     end = (goal or at_hand) * HEADROOM
-    level = None
-    if focus is not None:
-        # The gain is read off the law, so it starts from the law and not from the last square.
-        base = labels.fit.accuracy(at_hand) if labels.fit else result.real_only.accuracy.mean
-        level = base + focus.delta_vs_real_only.mean
-
+    firm, forecast = _law(labels, start, at_hand), _law(labels, at_hand, end)
+    # The gain is read off the law, so it starts from the law and not from the last square.
+    base = labels.fit.accuracy(at_hand) if labels.fit else result.real_only.accuracy.mean
+    level = base + focus.delta_vs_real_only.mean if (focus := result.focus) else None
     values = [value for point in points for value in (point.accuracy, *(point.ci95 or ()))]
-    values += [level] if level is not None else []
-    ax.set_xlim(-end * 0.01, end)
-    ax.set_ylim(*figures.limits(values, margin=0.1))
-    for point in points:
-        if point.ci95 is not None:
-            ax.plot([point.n_real] * 2, point.ci95, color=INK, linewidth=1.5, zorder=3)
-        ax.plot([point.n_real], [point.accuracy], "s", markersize=6.5, color=INK, zorder=4)
-    _law(ax, labels, points[0].n_real, at_hand, end)
-    if level is not None and focus is not None:
+    values += [share for _, share in [*firm, *forecast]] + ([level] if level is not None else [])
+    height = 250 if frame.name == "wide" else 230
+    canvas = frame.canvas(28 + height + 46)
+    up = limits(values, margin=0.1)
+    panel = Panel(canvas, frame.sides, 28, height, across=(-0.01 * end, end), up=up)
+    panel.heading("Accuracy, %")
+    panel.shares_axis(5)
+    for law, dash in ((firm, None), (forecast, "5 4")):
+        if law:
+            canvas.line([(panel.x(n), panel.y(share)) for n, share in law], INK, width=1.3, dash=dash)
+    if focus and level is not None:
         gain = fmt.points(focus.delta_vs_real_only.mean)
-        _target(ax, frame, level, f"with {fmt.dose(focus.told_dose)} synthetic: {gain}")
-        if goal:
-            _equivalent(ax, frame, goal, level, f"{fmt.count(labels.equivalent_labels)} more labels")
-    _axes(ax, frame, [point.n_real for point in points], goal)
+        _target(panel, level, labels, goal, f"with {fmt.dose(focus.told_dose)} synthetic: {gain}")
+    for point in points:
+        told = f"{fmt.plural(point.n_real, 'real label')}: accuracy {fmt.percent(point.accuracy)}"
+        panel.mark(point.n_real, point.accuracy, point.ci95, LOOK, f"{told} {fmt.interval(point.ci95)}".strip())
+    names = {n: [fmt.count(n)] for n in [0.0, *(float(point.n_real) for point in points), *([goal] if goal else [])]}
+    panel.lower_axis(names, "Real labels", keep=[goal, at_hand] if goal else [at_hand])
     return canvas
 
 
-def _law(ax: Axes, labels: Labels, start: float, at_hand: float, end: float) -> None:
+def _law(labels: Labels, start: float, end: float) -> list[Point]:
+    """The law between two sizes; a share, however far it is stretched."""
     if labels.fit is None:
-        return
-    for low, high, dash in ((max(start, 1), at_hand, "-"), (at_hand, end, (0, (4, 3)))):
-        sizes = [low + (high - low) * i / 60 for i in range(61)]
-        ax.plot(sizes, [labels.fit.accuracy(n) for n in sizes], color=INK, linewidth=1.3, linestyle=dash, zorder=2)
+        return []
+    sizes = [start + (end - start) * i / 60 for i in range(61)]
+    return [(n, min(max(labels.fit.accuracy(n), 0.0), 1.0)) for n in sizes]
 
 
-def _target(ax: Axes, frame: Frame, level: float, name: str) -> None:
-    ax.axhline(level, color=BLUE, linewidth=1.5, zorder=1.5)
-    ax.annotate(
-        name, (0, level), (4, 6), xycoords=ax.get_yaxis_transform(), textcoords="offset pixels", ha="left",
-        va="baseline", fontsize=frame.text, fontweight=700, color=BLUE,
-    )  # fmt: skip
-
-
-def _equivalent(ax: Axes, frame: Frame, goal: float, level: float, name: str) -> None:
-    low, _ = ax.get_ylim()
-    ax.plot([goal, goal], [low, level], color=BLUE, linewidth=1.2, linestyle=(0, (2, 2)), zorder=2)
-    ax.plot([goal], [level], "o", markersize=9, color=BLUE, markeredgecolor=PAPER, markeredgewidth=1.5, zorder=5)
-    ax.annotate(
-        f"= {name}", (goal, low), (-6, 10), xycoords="data", textcoords="offset pixels", ha="right", va="baseline",
-        fontsize=frame.text, fontweight=700, color=BLUE,
-    )  # fmt: skip
-
-
-def _axes(ax: Axes, frame: Frame, sizes: list[int], goal: float | None) -> None:
-    steps = figures.ticks(*ax.get_ylim(), 5)
-    ax.set_yticks(steps, [fmt.decimal(round(value * 100, 1)) for value in steps])
-    left, right = ax.get_xlim()
-    wanted = [0.0, *sizes, *([goal] if goal else [])]
-    keep = [goal, float(max(sizes))] if goal else [float(max(sizes))]
-    shown = figures.spaced(wanted, per_unit=frame.inner / (right - left), gap=frame.gap, keep=keep)
-    ax.set_xticks(shown, [fmt.count(x) for x in shown])
-    for text, where in (("Accuracy, %", (0, 1, 14)), ("Real labels", (0, 0, -42))):
-        ax.annotate(
-            text, where[:2], (-frame.left + 2, where[2]), xycoords="axes fraction", textcoords="offset pixels",
-            ha="left", va="baseline", fontsize=frame.text, color=MUTED,
-        )  # fmt: skip
+def _target(panel: Panel, level: float, labels: Labels, goal: float | None, name: str) -> None:
+    """The level that the dose reached and, where known, how many real labels would reach it."""
+    panel.level(level, BLUE, width=1.5)
+    panel.canvas.text((panel.left + 4, panel.y(level) - 6), name, BLUE, anchor="start", bold=True)
+    if goal:
+        x, y = panel.x(goal), panel.y(level)
+        more = f"= {fmt.count(labels.equivalent_labels)} more labels"
+        panel.canvas.line([(x, panel.bottom), (x, y)], BLUE, width=1.2, dash="2.4 2.4")
+        panel.canvas.mark("circle", (x, y), 4.5, fill=BLUE, edge=PAPER)
+        panel.canvas.text((x - 6, panel.bottom - 10), more, BLUE, anchor="end", bold=True)

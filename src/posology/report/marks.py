@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from posology.records import ArmKind
-from posology.report import figures
 from posology.report import formatting as fmt
+from posology.report.panel import ticks
 from posology.report.results import Measure
 
 PAD = 6.0  # room for a marker at either end
@@ -78,7 +78,7 @@ def ruler(ends: tuple[float, float]) -> Markup:
     """The scale of `difference` marks, in points."""
     low, high = ends
     parts = []
-    for step in figures.ticks(low, high, 5):
+    for step in ticks(low, high, 5):
         x = _x(step, ends)
         parts.append(
             f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="4"/>'

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from posology.threads import single_threaded
+
 FOLDS = 5
 SMALLEST = 20
 
@@ -35,8 +37,9 @@ def real_likeness(real: NDArray[np.float32], synthetic: NDArray[np.float32], *, 
     for side in (is_real, ~is_real):
         fold[side] = rng.permutation(np.arange(side.sum()) % FOLDS)
     score = np.empty(len(vectors))
-    for held_out in range(FOLDS):
-        train = fold != held_out
-        model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=500).fit(vectors[train], is_real[train])
-        score[~train] = model.predict_proba(vectors[~train])[:, 1]
+    with single_threaded():
+        for held_out in range(FOLDS):
+            train = fold != held_out
+            model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=500).fit(vectors[train], is_real[train])
+            score[~train] = model.predict_proba(vectors[~train])[:, 1]
     return score[len(real) :]

@@ -32,7 +32,7 @@ class Trainer(Protocol):
 
     Attributes:
         identity: Name and every setting that shapes a variant; results are reused only under the same identity. It is
-            read after `prepare`.
+            read before `prepare` for the run as a whole, and after it for each variant.
         uses_seed: Whether two fits on one mixture with different seeds may differ. If not, one fit serves all seeds.
     """
 

@@ -15,6 +15,7 @@ from posology import fingerprint
 from posology.progress import Progress
 from posology.records import ArmResult, Conversation, Mixture
 from posology.store import writing
+from posology.threads import single_threaded
 from posology.training.contract import Trainer
 
 PREDICTIONS = "predictions.npz"
@@ -65,8 +66,6 @@ def fit_all(
     Returns:
         One outcome a mixture, in their order.
     """
-    from threadpoolctl import threadpool_limits
-
     keys = _keys(mixtures, trainer, trials)
     places = {topic: place for place, topic in enumerate(topics)}
     first = {key: mixture for key, mixture in reversed(list(zip(keys, mixtures, strict=True)))}
@@ -82,7 +81,7 @@ def fit_all(
             np.savez(handle, predicted=predicted, probability=predictions.confidence)
         return Outcome(key, predicted, predictions.confidence)
 
-    with threadpool_limits(limits=1), ThreadPoolExecutor(jobs) as pool:
+    with single_threaded(), ThreadPoolExecutor(jobs) as pool:
         futures: list[Future[Outcome]] = [pool.submit(train, key) for key in dict.fromkeys(keys) if key not in done]
         try:
             for future in as_completed(futures):

@@ -1,0 +1,139 @@
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+import posology
+from posology.records import Predictions
+from support import talk
+
+TOPICS = {"parcel": "where is my parcel", "refund": "i want my money back", "size": "these boots are too small"}
+
+
+SYLLABLES = "ba ke li mo nu ra se ti vo zu pe ga dri sto fla".split()
+
+
+def rows(prefix, n, source="real"):
+    """n conversations a topic, no two of them near duplicates."""
+    rng = random.Random(prefix)
+    return [
+        talk(
+            f"{prefix}{t}{i}", f"{text} " + " ".join("".join(rng.choices(SYLLABLES, k=3)) for _ in range(8)), t, source
+        )
+        for t, text in TOPICS.items()
+        for i in range(n)
+    ]
+
+
+LEXICAL = {"embedding.encoder": "lexical", "sweep.learning_curve": False}
+
+
+class Oracle:
+    """A trainer that has seen the answers once half of its data is synthetic; else it says the first topic."""
+
+    identity = "oracle/1"
+    uses_seed = True
+    prepared = 0
+
+    def prepare(self, real):
+        self.prepared += 1
+
+    def fit(self, mixture):
+        return Knows(len(mixture.synthetic) >= len(mixture.real) / 2)
+
+    def load(self, folder):
+        return Knows(json.loads((folder / "knows.json").read_text()))
+
+
+class Knows:
+    def __init__(self, knows):
+        self.knows = knows
+
+    def predict(self, conversations):
+        import numpy as np
+
+        topics = tuple(TOPICS)
+        best = [next(i for i, t in enumerate(topics) if t in c.id) if self.knows else 0 for c in conversations]
+        return Predictions(topics, np.eye(3, dtype=np.float32)[best])
+
+    def save(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "knows.json").write_text(json.dumps(self.knows))
+
+
+def test_a_sweep_from_memory_with_a_trainer_of_ones_own(tmp_path):
+    trainer = Oracle()
+    result = posology.sweep(
+        rows("r", 20),
+        rows("s", 30, "synthetic"),
+        rows("h", 40),
+        doses=[0.1, 0.5],
+        seeds=2,
+        trainer=trainer,
+        out=tmp_path / "run",
+        settings=LEXICAL,
+    )
+    assert trainer.prepared == 1
+    assert (result.status, result.dose) == ("better", 0.5)
+    assert result.arms[0]["accuracy"]["mean"] == pytest.approx(1 / 3)
+    assert result.report().is_file()
+    again = posology.sweep(
+        rows("r", 20),
+        rows("s", 30, "synthetic"),
+        rows("h", 40),
+        doses=[0.1, 0.5],
+        seeds=2,
+        trainer=Oracle(),
+        out=tmp_path / "run",
+        settings=LEXICAL,
+    )
+    assert again.data == result.data
+
+
+@pytest.mark.parametrize("pool", ["copies", "shuffled", "empty"])
+def test_a_worthless_pool_is_never_better(tmp_path, pool):
+    real, holdout = rows("r", 20), rows("h", 30)
+    topics = list(TOPICS)
+    pools = {
+        "copies": [talk(f"c{c.id}", c.messages[0].content, c.topic, "synthetic") for c in real],
+        "shuffled": [
+            talk(c.id, c.messages[0].content, topics[(i * 7) % 3], "synthetic")
+            for i, c in enumerate(rows("s", 30, "synthetic"))
+        ],
+        "empty": [],
+    }
+    if pool == "empty":
+        with pytest.raises(posology.PosologyError, match=r"synthetic\.jsonl"):
+            posology.sweep(real, [], holdout, out=tmp_path, settings=LEXICAL)
+        return
+    result = posology.sweep(real, pools[pool], holdout, doses="0.3,0.5", seeds=2, out=tmp_path, settings=LEXICAL)
+    assert result.status != "better" and result.dose == 0
+    if pool == "copies":
+        assert result.data["rejected"] == {"duplicate_of_real": 60}
+        assert any("pool is empty" in warning for warning in result.data["warnings"])
+
+
+def test_adaptive_spends_no_more_doses_than_asked(tmp_path):
+    result = posology.sweep(
+        rows("r", 20),
+        rows("s", 20, "synthetic"),
+        rows("h", 30),
+        seeds=1,
+        out=tmp_path,
+        settings={**LEXICAL, "sweep.adaptive": 4},
+    )
+    doses = {arm["dose"] for arm in result.arms if arm["kind"] == "selected" and arm["dose"] > 0}
+    assert 1 <= len(doses) <= 4 and max(doses) <= 0.5
+
+
+def test_the_public_names_are_there_and_others_are_not():
+    assert {name for name in posology.__all__ if getattr(posology, name) is None} == set()
+    with pytest.raises(AttributeError, match="no attribute 'sweeep'"):
+        posology.sweeep  # noqa: B018
+
+
+def test_the_module_is_a_command():
+    done = subprocess.run([sys.executable, "-m", "posology", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"posology {posology.__version__}"
