@@ -30,7 +30,7 @@ def generate(
     holdout: o.Holdout = None,
     holdout_size: o.HoldoutSize = None,
     gaps: Annotated[Path | None, _flag("A gaps.json to use; found anew if not given.", PLAN)] = None,
-    count: Annotated[int | None, _flag("Examples in all [what the gaps want].", PLAN)] = None,
+    count: Annotated[int | None, _flag("Examples in all; what the gaps want if not given.", PLAN)] = None,
     mode: Annotated[
         Mode | None,
         _flag("dialogue: whole in one reply; turns: customer and agent apart; message; continuation.", PLAN),
@@ -41,7 +41,10 @@ def generate(
     templates: Annotated[Path | None, _flag("Folder of your own prompt templates.", PLAN)] = None,
     model: Annotated[
         str | None,
-        _flag("openai:NAME, anthropic:NAME, local: or local:FILE.gguf, scripted:M:F [local:].", CALLS),
+        _flag(
+            "openai:NAME, anthropic:NAME, local: or local:FILE.gguf, scripted:FILE.py:FUNCTION; local: if not given.",
+            CALLS,
+        ),
     ] = None,
     chat_url: Annotated[
         str | None, _flag("Server that speaks the OpenAI format, up to and with /v1.", CALLS, "--base-url")
@@ -76,8 +79,8 @@ def generate(
 ) -> None:
     """Generate conversations for the gaps, and pay for nothing twice.
 
-    Every finished call is kept in the ledger: the same command again sends only what is missing. Writes
-    OUT/generate/plan.jsonl, and of its rows candidates.jsonl or rejected.jsonl.
+    Every finished call is kept in the ledger: the same command again sends only what is missing.
+    Writes plan.jsonl, candidates.jsonl and rejected.jsonl into OUT/generate; every row of the plan ends in one of the latter.
     """
     given = locals()
     tree = _without_pool(settings(given))
