@@ -12,9 +12,24 @@ ROOT = Path(posology.__file__).parent
 LAYERS = [
     {"records", "errors", "fingerprint", "progress", "threads"},
     {"config", "store", "models"},
-    {"embedding", "matching", "conversations"},
-    {"gaps", "selection", "mixture", "training", "evaluation", "report"},
-    {"inputs", "apart", "ranking", "sweeping", "exporting", "bot", "projects", "demo", "prints", "pipeline"},
+    {"embedding", "matching", "conversations", "llm"},
+    {"gaps", "generation", "selection", "mixture", "training", "evaluation", "report"},
+    {
+        "inputs",
+        "apart",
+        "ranking",
+        "planning",
+        "answering",
+        "harvest",
+        "generating",
+        "sweeping",
+        "exporting",
+        "bot",
+        "projects",
+        "demo",
+        "prints",
+        "pipeline",
+    },
     {"api", "cli"},
 ]
 STAGES = LAYERS[3]
@@ -63,6 +78,9 @@ def test_nothing_heavy_is_imported_early():
         "torch",
         "faiss",
         "pyarrow",
+        "aiohttp",
+        "genai_prices",
+        "xllamacpp",
     }
     code = "import json, sys, {0}; print(json.dumps(sorted(m for m in sys.modules if '.' not in m)))"
     for module in ("posology", "posology.cli.main"):

@@ -16,6 +16,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from posology.errors import ConfigError
 from posology.records import ROLES, TextRule
 
+PATHS = {
+    "data": ("real", "synthetic", "holdout", "traffic", "docs", "catalog"),
+    "generate": ("templates", "personas", "ledger"),
+}
+
 
 def parse_dose(value: object) -> float:
     """Reads one dose: a share (`0.3`) or a percentage (`30%`).
@@ -127,6 +132,46 @@ class Gaps(_Section):
     tail_max_real: Annotated[int, Field(ge=0)] = 5
 
 
+class Generate(_Section):
+    """Who writes conversations, how, and at what pace and price. None: what suits the model and the mode."""
+
+    model: str = "local:"
+    base_url: str | None = None
+    api_key_env: str | None = None
+    mode: Literal["dialogue", "turns", "message", "continuation"] | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    language: str = "en"
+    templates: Path | None = None
+    personas: Path | None = None
+    built_in_personas: bool = True
+    temperature: Annotated[float, Field(ge=0)] | None = 0.9
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    prompt_tokens: Annotated[int, Field(ge=1)] | None = None
+    structured: bool = True
+    send_seed: bool = True
+    extra: dict[str, Any] = {}
+    attempts: Annotated[int, Field(ge=1)] = 3
+    feedback: bool = True
+    concurrency: Annotated[int, Field(ge=1)] = 32
+    rpm: Annotated[float, Field(gt=0)] | None = None
+    tpm: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    deadline: Annotated[float, Field(gt=0)] | None = None
+    budget: Annotated[float, Field(ge=0)] | None = None
+    ledger: Path | None = None
+
+
+class ModelPrice(_Section):
+    """What a model costs, for a million tokens each; `call` for one call, whatever its length."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+    cached: Annotated[float, Field(ge=0)] | None = None
+    call: Annotated[float, Field(ge=0)] = 0.0
+
+
 class Mix(_Section):
     """Doses and how they are reached."""
 
@@ -171,6 +216,8 @@ class Config(_Section):
     split: Split = Split()
     embedding: Embedding = Embedding()
     gaps: Gaps = Gaps()
+    generate: Generate = Generate()
+    prices: dict[str, ModelPrice] = {}
     mix: Mix = Mix()
     sweep: Sweep = Sweep()
     report: Report = Report()
@@ -235,11 +282,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
     """Makes the file's own relative paths relative to the file."""
-    data = tree.get("data")
-    if isinstance(data, dict):
-        for key in ("real", "synthetic", "holdout", "traffic", "docs", "catalog"):
-            if isinstance(data.get(key), str):
-                data[key] = str(folder / data[key])
+    for name, keys in PATHS.items():
+        section = tree.get(name)
+        if isinstance(section, dict):
+            for key in keys:
+                if isinstance(section.get(key), str):
+                    section[key] = str(folder / section[key])
     if isinstance(tree.get("out"), str):
         tree["out"] = str(folder / tree["out"])
 

@@ -8,8 +8,8 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives news of a run. Calls may come from several threads."""
 
-    def step(self, label: str, done: int, total: int) -> None:
-        """`done` of `total` units of the step `label` are finished."""
+    def step(self, label: str, done: int, total: int, detail: str = "") -> None:
+        """`done` of `total` units of the step `label` are finished; `detail` is a few words on how."""
 
     def note(self, text: str) -> None:
         """Something worth a line."""
@@ -21,7 +21,7 @@ class Progress(Protocol):
 class Silent:
     """Tells nobody."""
 
-    def step(self, label: str, done: int, total: int) -> None:
+    def step(self, label: str, done: int, total: int, detail: str = "") -> None:
         """Ignores a step."""
 
     def note(self, text: str) -> None:

@@ -31,14 +31,14 @@ class Drawn:
         self._tasks: dict[str, TaskID] = {}
         self._lock = Lock()
 
-    def step(self, label: str, done: int, total: int) -> None:
+    def step(self, label: str, done: int, total: int, detail: str = "") -> None:
         """Moves the bar of a step."""
         with self._lock:
             if label not in self._tasks:
-                self._tasks[label] = self._bars.add_task(label, total=total)
-            self._bars.update(self._tasks[label], completed=done, total=total)
+                self._tasks[label] = self._bars.add_task(label, total=total, detail="")
+            self._bars.update(self._tasks[label], completed=done, total=total, detail=detail)
             if not self._live and total and done == total:
-                self._console.print(f"{label}: {total:,} done", highlight=False)
+                self._console.print(f"{label}: {total:,} done{detail and f' ({detail})'}", highlight=False)
 
     def note(self, text: str) -> None:
         """Prints a line."""
@@ -67,6 +67,7 @@ def watched(quiet: bool) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
     )
     with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
         yield Drawn(bars, console, live=console.is_terminal)

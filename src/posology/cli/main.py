@@ -17,7 +17,9 @@ from posology.cli import (
     demo,
     export,
     gaps,
+    generate,
     init,
+    ledger,
     mix,
     models,
     report,
@@ -52,6 +54,7 @@ for name, verb, panel in (
     ("run", run.run, START),
     ("split", split.split, STAGES),
     ("gaps", gaps.gaps, STAGES),
+    ("generate", generate.generate, STAGES),
     ("mix", mix.mix, STAGES),
     ("sweep", sweep.sweep, STAGES),
     ("view", view.view, RESULTS),
@@ -60,7 +63,8 @@ for name, verb, panel in (
     ("ask", ask.ask, RESULTS),
 ):
     app.command(name, rich_help_panel=panel)(verb)
-app.add_typer(models.app, name="models", rich_help_panel="Bundled weights")
+app.add_typer(ledger.app, name="ledger", rich_help_panel="Calls and bundled weights")
+app.add_typer(models.app, name="models", rich_help_panel="Calls and bundled weights")
 
 
 def _version(wanted: bool) -> None:

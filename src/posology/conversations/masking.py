@@ -1,0 +1,275 @@
+"""Masking of personal data in texts that are about to be shown to a model.
+
+Found values are replaced by made-up ones of the same shape, not by marks such as `[EMAIL]`: a model copies the style of
+its examples, marks included. Stand-ins come from ranges that belong to nobody where such exist (`example.com`,
+documentation addresses of RFC 5737), and card numbers and IBANs from here never have a valid check digit. A stand-in is
+drawn by order of appearance, so nothing of the original can be computed from it.
+
+What is found: e-mail addresses, links, social-media handles, IP addresses, card numbers and IBANs (by check digit),
+telephone numbers, order and account numbers (a letter code with digits, or six digits and more), national insurance and
+social security numbers, UK postcodes, street addresses, dates of birth, and names after a cue ("my name is",
+"regards,", "Mr", "Hi ... ," at the start of a line).
+
+What is not: names without a cue, places, and anything spelled out. Whoever needs certainty reads the plan file, which
+holds every example as it will be sent.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
+
+from posology.records import Conversation, Message
+
+_FIRST = "Alex Sam Robin Jo Kim Charlie Morgan Jamie Taylor Casey Riley Jordan Avery Quinn Rowan Frankie".split()
+_LAST = "Reed Marsh Field Hale Brook Stone Lane Wells Frost Ford Hart Dale Penn West Cole Shaw".split()
+_ROADS = "Mill Church Station Park Garden Bridge Orchard Chapel".split()
+_LETTERS = "ABCDEFGHJKLMNPRSTUVWXY"
+
+_NAME = r"[A-Z][a-z]+(?:['-][A-Z][a-z]+)?"
+_FULL_NAME = rf"{_NAME}(?:[ \t]+(?:[A-Z]\.?[ \t]+)?{_NAME})?"
+_NO_NAMES = frozenset(
+    "Not Just Still Sorry Very So Really Happy Unable Trying Having Going Looking Afraid Sure Also Here Now All The "
+    "There "
+    "Team Everyone Everybody Folks Guys Again Support Customer Service Thanks Thank Please Could Can What Where "
+    "When Why "
+    "How Is Are My Your This That It In On At From With And But Or If For".split()
+)
+
+
+# Names that are words as well: masked after a cue only.
+_ALSO_WORDS = frozenset(
+    "Will May Mark Grant Grace Hope Rose Bill Art Faith Joy April June August Dean Drew Chase".split()
+)
+_WORD = re.compile(r"[A-Z][\w'-]*")
+
+
+def _digits(text: str) -> str:
+    return "".join(letter for letter in text if letter.isdigit())
+
+
+def _luhn(digits: str) -> bool:
+    """The check digit of ISO/IEC 7812-1."""
+    doubled = [int(d) * (1 + place % 2) for place, d in enumerate(reversed(digits))]
+    return sum(n - 9 if n > 9 else n for n in doubled) % 10 == 0
+
+
+def _is_card(text: str) -> bool:
+    digits = _digits(text)
+    return 13 <= len(digits) <= 19 and _luhn(digits)
+
+
+def _is_iban(text: str) -> bool:
+    """The check digits of ISO 13616."""
+    packed = re.sub(r"\s", "", text).upper()
+    if not 15 <= len(packed) <= 34:
+        return False
+    return int("".join(str(int(c, 36)) for c in packed[4:] + packed[:4])) % 97 == 1
+
+
+def _is_phone(text: str) -> bool:
+    return 7 <= len(_digits(text)) <= 15
+
+
+def _is_name(text: str) -> bool:
+    return text.split()[0] not in _NO_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of personal data: where it stands (the group `value`, or all), and what else must hold."""
+
+    name: str
+    pattern: re.Pattern[str]
+    holds: Callable[[str], bool] = lambda _: True
+
+
+_STREET = "Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Close|Court|Ct|Way|Place|Pl|Crescent|Terrace|Boulevard|Blvd"
+# In this order: a value that one kind has replaced is not looked at by the next.
+_KINDS = (
+    _Kind("email", re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")),
+    _Kind("link", re.compile(r"\b(?:https?://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]", re.IGNORECASE)),
+    _Kind("ip", re.compile(r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b")),
+    _Kind("iban", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"), _is_iban),
+    _Kind("card", re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"), _is_card),
+    _Kind("national_id", re.compile(r"\b(?:\d{3}-\d{2}-\d{4}|[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D])\b")),
+    _Kind(
+        "birth_date",
+        re.compile(
+            r"\b(?:born(?: on)?|dob|d\.o\.b\.?|date of birth|birthday)(?:\s+is)?[:\s]+"
+            r"(?P<value>\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2}(?:st|nd|rd|th)? [A-Za-z]{3,9},? \d{4})",
+            re.IGNORECASE,
+        ),
+    ),
+    _Kind(
+        "phone", re.compile(r"(?<![\w.,-])\+\d{1,3}[ .-]?(?:\(\d{1,5}\)|\d)(?:[ ./-]?\(?\d\)?){5,13}(?!\w)"), _is_phone
+    ),
+    _Kind("phone", re.compile(r"(?<![\w.,-])\(?0\d{2,4}\)?(?:[ ./-]?\d){5,9}(?!\w)"), _is_phone),
+    _Kind("phone", re.compile(r"(?<![\w.,-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\w)")),
+    _Kind("number", re.compile(r"\b(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z]{1,6}[-_#/]?(?:\d[-/]?){5,}[A-Za-z]{0,3}\b")),
+    _Kind("number", re.compile(r"(?<![\w£$€])\d(?:[ -]?\d){5,18}(?![\w%])")),
+    _Kind("postcode", re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b")),
+    _Kind("address", re.compile(rf"\b\d{{1,5}}[A-Za-z]?,? (?:{_NAME} ){{1,3}}(?:{_STREET})\b")),
+    _Kind("handle", re.compile(r"(?<![\w@/.])@[A-Za-z]\w{2,30}")),
+    _Kind(
+        "name",
+        re.compile(rf"\b(?i:my name is|my name's|name:|account holder:?|in the name of)[ \t]+(?P<value>{_FULL_NAME})"),
+        _is_name,
+    ),
+    _Kind(
+        "name",
+        re.compile(
+            rf"\b(?i:i am|i'm|i\u2019m|this is|it's|speaking to|speaking with|ask for)[ \t]+(?P<value>{_FULL_NAME})"
+            r"(?=\s*(?:[,.!\n]|$|here\b|from\b|speaking\b|and\b))"
+        ),
+        _is_name,
+    ),
+    _Kind("name", re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?[ \t]+(?P<value>{_FULL_NAME})")),
+    _Kind(
+        "name",
+        re.compile(
+            rf"\b(?i:regards|sincerely|cheers|thanks|thank you|best wishes|yours truly|yours|best),?[ "
+            rf"\t]*\n+\s*(?P<value>{_FULL_NAME})[ \t]*(?=$|\n)"
+        ),
+        _is_name,
+    ),
+    _Kind(
+        "name",
+        re.compile(rf"(?m)^[ \t]*(?:Hi|Hello|Hey|Dear|Hiya)[ \t]+(?P<value>{_FULL_NAME})(?=[ \t]*(?:[,!.\u2013-]|$))"),
+        _is_name,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A value in a text, by its place."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class Masker:
+    """Masks the texts of one conversation, so that one person keeps one stand-in throughout.
+
+    Args:
+        seed: Where the stand-ins come from; equal texts in equal order give equal results.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+        self._stand_ins: dict[tuple[str, str], str] = {}
+        self._names: set[str] = set()
+        self.counts: Counter[str] = Counter()
+
+    def learn_names(self, text: str) -> None:
+        """Remembers the names in a text, so that they are masked in others too, where no cue stands before them."""
+        for found in _find(text):
+            if found.kind == "name":
+                words = text[found.start : found.end].split()
+                self._names |= {word for word in words if len(word) > 2 and word not in _ALSO_WORDS}
+
+    def mask(self, text: str) -> str:
+        """The text with stand-ins for what was found; `counts` says how many of each kind."""
+        self.learn_names(text)
+        parts, end = [], 0
+        for found in _find(text, self._names):
+            parts += [text[end : found.start], self._stand_in_for(found.kind, text[found.start : found.end])]
+            end = found.end
+            self.counts[found.kind] += 1
+        return "".join([*parts, text[end:]])
+
+    def _stand_in_for(self, kind: str, value: str) -> str:
+        if kind == "name":
+            # Word by word, so that "Joanna" stays the first name of "Joanna Kowalski".
+            first, *rest = value.split()
+            return " ".join([self._name(first, _FIRST), *(self._name(word, _LAST) for word in rest)])
+        if (kind, value) not in self._stand_ins:
+            self._stand_ins[kind, value] = self._stand_in(kind, value)
+        return self._stand_ins[kind, value]
+
+    def _name(self, word: str, choices: Sequence[str]) -> str:
+        if ("name", word) not in self._stand_ins:
+            self._stand_ins["name", word] = self._random.choice(choices)
+        return self._stand_ins["name", word]
+
+    def _stand_in(self, kind: str, value: str) -> str:
+        pick = self._random.choice
+        match kind:
+            case "email":
+                return f"{pick(_FIRST)}.{pick(_LAST)}@example.com".lower()
+            case "link":
+                return "https://www.example.com/"
+            case "ip":
+                return f"192.0.2.{self._random.randrange(1, 255)}"
+            case "handle":
+                return f"@{pick(_FIRST)}{pick(_LAST)}".lower()
+            case "address":
+                return f"{self._random.randrange(1, 99)} {pick(_ROADS)} {value.split()[-1]}"
+            case "birth_date":
+                return re.sub(r"\d+", lambda d: self._number(d[0]), value)
+            case _:
+                return self._scrambled(kind, value)
+
+    def _number(self, digits: str) -> str:
+        """A part of a date: a day or month that exists, a year of an adult."""
+        if len(digits) == 4:
+            return str(self._random.randrange(1950, 2000))
+        return f"{self._random.randrange(1, 13):0{len(digits)}d}"
+
+    def _scrambled(self, kind: str, value: str) -> str:
+        """Other digits in the same places, and other letters in a postcode; no valid check digit."""
+        others = _LETTERS if kind in ("postcode", "national_id", "iban") else ""
+        valid = {"card": _is_card, "iban": _is_iban}.get(kind, lambda _: False)
+        while True:
+            made = "".join(
+                str(self._random.randrange(10))
+                if letter.isdigit()
+                else self._random.choice(others)
+                if others and letter.isalpha()
+                else letter
+                for letter in value
+            )
+            if made != value and not valid(made):
+                return made
+
+
+def mask(text: str, seed: int = 0) -> str:
+    """One text with its personal data replaced; see the module for what is found and what is not."""
+    return Masker(seed).mask(text)
+
+
+def mask_conversation(conversation: Conversation, seed: int = 0) -> tuple[Conversation, Counter[str]]:
+    """A conversation with masked turns. Fields of messages beside the content are dropped: they may hold anything.
+
+    Returns:
+        The masked conversation, and how many values of each kind were replaced.
+    """
+    masker = Masker(seed)
+    for message in conversation.messages:
+        masker.learn_names(message.content)
+    messages = tuple(Message(m.role, masker.mask(m.content)) for m in conversation.messages)
+    return replace(conversation, messages=messages), masker.counts
+
+
+def _find(text: str, names: Set[str] = frozenset()) -> list[_Found]:
+    """What is to be masked, in the order of the text; of overlapping finds the kind that stands first in the list."""
+    found: list[_Found] = []
+
+    def add(kind: str, start: int, end: int) -> None:
+        if all(end <= other.start or other.end <= start for other in found):
+            found.append(_Found(kind, start, end))
+
+    for kind in _KINDS:
+        for match in kind.pattern.finditer(text):
+            group = "value" if "value" in kind.pattern.groupindex else 0
+            if kind.holds(match[group]):
+                add(kind.name, *match.span(group))
+    for name in sorted(names & set(_WORD.findall(text))):
+        for match in re.finditer(rf"\b{re.escape(name)}\b", text):
+            add("name", *match.span())
+    return sorted(found, key=lambda value: value.start)

@@ -1,0 +1,1 @@
+"""From gaps to candidates: plan, prompts, replies, format checks."""

@@ -1,0 +1,323 @@
+"""Format checks: each has a name, looks at one thing, and says what is wrong without any of the text.
+
+    roles            customer and agent take turns, the customer first; no other roles
+    turns            about as many turns as were asked for, within limits
+    length           no turn beyond the limits, the first message about as long as was asked for
+    empty_turn       a turn without text
+    repeated_turn    a turn that was said before in the conversation
+    language         another language than was asked for
+    placeholder      `[Name]`, `{{order}}`, `<date>`, `XXXX` left in
+    disclaimer       the assistant speaks of being a model, or declines
+    meta_talk        remarks about the text itself: "Here is the conversation"
+    markup           headings, bold type, code, HTML, list marks where people write none
+    copied_exact     a real example word for word
+    copied_near      a real example with small changes (`posology.matching.near`)
+    obeyed_injection an order in the quoted material was obeyed
+
+Replies that do not get this far are named `truncated`, `refused`, `no_json`, `broken`, `schema` or, if the call failed,
+`call_...`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from posology.generation.injection import obeyed
+from posology.generation.language import NAMES, differs
+from posology.generation.plan import PlanRow
+from posology.matching.near import NearRule
+from posology.matching.normalise import normalise
+from posology.matching.shingles import shingles
+from posology.records import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what is accepted.
+
+    Attributes:
+        language: Code of the wanted language (`posology.generation.language.NAMES`); None accepts any.
+        max_turns: Most turns, whatever was asked for.
+        turn_letters: Most characters of a turn.
+        message_words: Least and most words of the first message, as shares of what was asked for; a slack of 12 words
+            is added, since a message of 3 words more or less is no other message.
+        near: From where on two texts are copies.
+        copied_words: Turns with fewer words may equal a real one by chance ("yes please"); a first message may not.
+    """
+
+    language: str | None = None
+    max_turns: int = 20
+    turn_letters: int = 4000
+    message_words: tuple[float, float] = (0.25, 4.0)
+    near: NearRule = field(default_factory=NearRule)
+    copied_words: int = 5
+
+    def __post_init__(self) -> None:
+        if self.language is not None and self.language not in NAMES:
+            raise ValueError(f"unknown language {self.language!r}; known are {', '.join(NAMES)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a check looks at.
+
+    Attributes:
+        messages: The turns of the draft.
+        row: What was wanted.
+        quoted: The foreign texts of the prompt.
+        limits: The bounds.
+        real: Normalised first messages of all real training conversations.
+    """
+
+    messages: tuple[Message, ...]
+    row: PlanRow
+    quoted: tuple[str, ...]
+    limits: Limits
+    real: frozenset[str] = frozenset()
+
+    @property
+    def opening(self) -> str:
+        """The first customer message, empty if there is none."""
+        return next((m.content for m in self.messages if m.role == "user"), "")
+
+    @property
+    def text(self) -> str:
+        """All turns, one a line."""
+        return "\n".join(message.content for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A check that failed.
+
+    Attributes:
+        check: Its name.
+        detail: One sentence.
+    """
+
+    check: str
+    detail: str
+
+
+def failures(subject: Subject) -> list[Failure]:
+    """Every check that a draft fails, in the order of `CHECKS`."""
+    found = ((name, check(subject)) for name, check in CHECKS.items())
+    return [Failure(name, detail) for name, detail in found if detail]
+
+
+def _roles(subject: Subject) -> str | None:
+    expected = ("user", "assistant")
+    for place, message in enumerate(subject.messages):
+        if message.role != expected[place % 2]:
+            known = message.role if message.role in (*expected, "system", "tool") else "unknown"
+            return f"Turn {place + 1} has the role {known}, not {expected[place % 2]}."
+    return None if subject.messages else "There are no turns."
+
+
+def _turns(subject: Subject) -> str | None:
+    n, asked = len(subject.messages), subject.row.turns
+    slack = 0 if asked == 1 else max(2, asked // 2)
+    if abs(n - asked) > slack or n > subject.limits.max_turns or (asked > 1 and n < 2):
+        return f"It has {n} turns where {asked} were asked for."
+    return None
+
+
+def _length(subject: Subject) -> str | None:
+    longest = max((len(message.content) for message in subject.messages), default=0)
+    if longest > subject.limits.turn_letters:
+        return f"A turn has {longest:,} characters."
+    words, asked = len(subject.opening.split()), subject.row.words
+    least, most = subject.limits.message_words
+    if not least * asked - 12 <= words <= most * asked + 12:
+        return f"The first message has {words} words where about {asked} were asked for."
+    return None
+
+
+def _empty_turn(subject: Subject) -> str | None:
+    for place, message in enumerate(subject.messages, start=1):
+        if not any(map(str.isprintable, message.content.strip())) or not message.content.strip():
+            return f"Turn {place} is empty."
+    return None
+
+
+def _repeated_turn(subject: Subject) -> str | None:
+    seen: dict[str, int] = {}
+    for place, message in enumerate(subject.messages, start=1):
+        text = normalise(message.content)
+        if text in seen and len(text.split()) > 2:
+            return f"Turn {place} repeats turn {seen[text]}."
+        seen.setdefault(text, place)
+    return None
+
+
+def _language(subject: Subject) -> str | None:
+    if subject.limits.language is None:
+        return None
+    for text in (subject.text, *(message.content for message in subject.messages)):
+        other = differs(text, subject.limits.language)
+        if other:
+            return f"It is in {NAMES[other]}, not in {NAMES[subject.limits.language]}."
+    return None
+
+
+_PLACEHOLDER = re.compile(
+    r"\{\{.*?\}\}|\{%.*?%\}|\$\{\w+\}"
+    r"|\[(?!\d+\])(?:(?:your|my|the|insert|customer|agent|company|order|first|last|full|user|phone|account|product|"
+    r"date)\b"
+    r"[^\]\n]{0,40}|[A-Z][\w'/ #-]{1,40}|[A-Z_]{3,})\]"
+    r"|\{(?:[a-z]+(?:_[a-z]+)*|[A-Z_]{2,})\}"
+    r"|<(?:your|insert|customer|agent|company|order|name|date|number|email|phone|product)[\w -]*>"
+    r"|\bX{4,}\b|#{4,}|_{4,}|\b(?:INSERT|YOUR)_\w+|\b(?:lorem ipsum|TODO|TBD)\b",
+)
+_DISCLAIMER = re.compile(
+    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model|virtual assistant model|llm)\b"
+    r"|\bi(?:'m| am)(?: just| only)? an? (?:ai|artificial intelligence|(?:large )?language model|llm)\b"
+    r"|\bmy (?:training data|knowledge cutoff|programming)\b|\bi was trained (?:by|on)\b"
+    r"|\bi(?:'m| am) sorry,? but i (?:can(?:no|')t|am unable to|am not able to) (?:assist|help|fulfil+|comply|"
+    r"generate|create|write)"
+    r"|\bi (?:can(?:no|')t|am unable to) (?:fulfil+|comply with) (?:this|that|your|such)\b",
+    re.IGNORECASE,
+)
+_META = re.compile(
+    r"\b(?:here(?:'s| is)|below is|sure,? here(?:'s| is)) (?:a|an|the|one|your)\b[^.\n]{0,40}\b(?:conversation|"
+    r"dialogue|transcript|"
+    r"customer message|support message|first message|opening message)\b"
+    r"|\b(?:this|the) (?:conversation|dialogue|message|text|transcript) (?:was|is|has been) (?:generated|synthetic|"
+    r"fictional|"
+    r"fictitious|made up|simulated)\b"
+    r"|\b(?:synthetic|simulated|fictional|generated) (?:conversation|dialogue|customer|data)\b|\btraining data\b"
+    r"|\b(?:end|start) of (?:the )?(?:conversation|dialogue|transcript)\b|\b(?:customer|agent)'s (?:persona|mood)\b"
+    r"|\((?:word count|\d+ words|note:|mood|persona)\b|\b(?:the|this) persona\b"
+    r"|^\s*(?:customer|agent|user|assistant)\s*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MARKUP = re.compile(
+    r"^#{1,6} |\*\*[^*\n]+\*\*|(?<!\w)__[^_\n]+__(?!\w)|```|`[^`\n]+`|^\s*\|.*\|\s*$|\[[^\]\n]+\]\(https?:"
+    r"|</?(?:b|i|p|br|div|span|a|ul|ol|li|strong|em|h[1-6]|html|body|table|tr|td|script|img|code|pre)\b[^>\n]*>"
+    r"|&(?:nbsp|quot|#\d+);|\A\s*[*•] |^\s*[-*_]{3,}\s*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _pattern(
+    pattern: re.Pattern[str], detail: str, needles: tuple[str, ...] = ("",)
+) -> Callable[[Subject], str | None]:
+    """A check that no turn matches a pattern.
+
+    Args:
+        pattern: What must not be found.
+        detail: What it means if it is.
+        needles: One of these stands in everything that the pattern matches, in lower case; looking for them first
+            spares most of the time.
+    """
+
+    def check(subject: Subject) -> str | None:
+        for place, message in enumerate(subject.messages, start=1):
+            folded = message.content.lower()
+            if any(needle in folded for needle in needles) and pattern.search(message.content):
+                return f"Turn {place} {detail}."
+        return None
+
+    return check
+
+
+@lru_cache(maxsize=8192)
+def _said(example: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """What the customer says in an example, normalised, with its shingles: each message, and all of them together."""
+    lines = [line for line in example.split("\n") if not line.startswith("Agent: ")]
+    texts = [normalise(line.removeprefix("Customer: ")) for line in lines]
+    whole = [" ".join(texts)] if len(texts) > 1 else []
+    return tuple((text, frozenset(shingles(text))) for text in (*texts, *whole))
+
+
+def _candidates(subject: Subject) -> list[str]:
+    """What might be copied: the first message, longer ones of the customer after it, and all of them together."""
+    texts = [normalise(m.content) for m in subject.messages if m.role == "user"]
+    longer = [text for text in texts[1:] if len(text.split()) >= subject.limits.copied_words]
+    return [*texts[:1], *longer, *([" ".join(texts)] if len(texts) > 1 else [])]
+
+
+def _copied_exact(subject: Subject) -> str | None:
+    if normalise(subject.opening) in subject.real:
+        return "The first message stands in the real data."
+    candidates = _candidates(subject)
+    for example in subject.row.examples:
+        if any(text == known for text in candidates for known, _ in _said(example.text)):
+            return f"It copies the example {example.id}."
+    return None
+
+
+def _copied_near(subject: Subject) -> str | None:
+    threshold = subject.limits.near.jaccard
+    for text in _candidates(subject):
+        own = shingles(text)
+        for example in subject.row.examples:
+            for known, theirs in _said(example.text):
+                score = _jaccard(own, theirs, threshold)
+                if score >= threshold and text != known:
+                    return f"It is nearly the example {example.id} (similarity {score:.2f}, from {threshold:.2f} on)."
+    return None
+
+
+def _jaccard(left: set[str], right: frozenset[str], threshold: float) -> float:
+    """The similarity of two sets of shingles; 0 where their sizes alone keep it below the threshold."""
+    if min(len(left), len(right)) < threshold * max(len(left), len(right)):
+        return 0.0
+    shared = len(left & right)
+    return shared / (len(left) + len(right) - shared)
+
+
+def _obeyed_injection(subject: Subject) -> str | None:
+    return obeyed(subject.text, subject.quoted)
+
+
+_PLACEHOLDER_NEEDLES = (*"[{<$", "xxxx", "____", "####", "insert_", "your_", "lorem", "todo", "tbd")
+_MARKUP_NEEDLES = tuple("#*_`|[<&\u2022-")
+_META_NEEDLES = (
+    *("conversation", "dialogue", "transcript", "message", "text", "synthetic", "simulated", "fictional", "generated"),
+    *("training data", "persona", "mood", "word", "(note", "customer", "agent", "user", "assistant"),
+)
+CHECKS: dict[str, Callable[[Subject], str | None]] = {
+    "roles": _roles,
+    "empty_turn": _empty_turn,
+    "turns": _turns,
+    "length": _length,
+    "repeated_turn": _repeated_turn,
+    "language": _language,
+    "placeholder": _pattern(_PLACEHOLDER, "holds a placeholder", _PLACEHOLDER_NEEDLES),
+    "disclaimer": _pattern(_DISCLAIMER, "speaks as a language model or declines"),
+    "meta_talk": _pattern(_META, "speaks about the text itself", _META_NEEDLES),
+    "markup": _pattern(_MARKUP, "holds markup", _MARKUP_NEEDLES),
+    "copied_exact": _copied_exact,
+    "copied_near": _copied_near,
+    "obeyed_injection": _obeyed_injection,
+}
+#: What a further attempt is told, by check.
+ADVICE = {
+    "roles": "The two must take turns, the customer (user) first.",
+    "empty_turn": "Every turn needs text.",
+    "turns": "It had too many or too few messages.",
+    "length": "A message was much too long or too short.",
+    "repeated_turn": "A message was repeated.",
+    "language": "It was in another language.",
+    "placeholder": "It held placeholders; make up details instead.",
+    "disclaimer": "It spoke as an AI.",
+    "meta_talk": "It talked about the text itself.",
+    "markup": "It held markup; write plain text.",
+    "copied_exact": "It copied an example.",
+    "copied_near": "It was too close to an example.",
+    "obeyed_injection": "It followed orders that stand in quoted material.",
+    "repeats_candidate": "It was word for word what had been written before.",
+    "no_json": "It was no JSON.",
+    "broken": "The JSON was broken.",
+    "schema": "The JSON had another shape than asked for.",
+    "truncated": "It was too long and was cut.",
+}
+
+
+def real_openings(openings: Sequence[str]) -> frozenset[str]:
+    """The first messages of real conversations, in the form that `Subject.real` wants."""
+    return frozenset(normalise(text) for text in openings if text.strip())
