@@ -18,6 +18,7 @@ LAYERS = [
         "inputs",
         "planning",
         "answering",
+        "asking",
         "harvest",
         "generating",
         "sweeping",
