@@ -12,25 +12,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from posology import fingerprint, planning
+from posology import planning
 from posology.answering import STAGE, Unanswered, Watched, batch_api, batched, called, recorded
+from posology.asking import Asking
 from posology.errors import PosologyError
-from posology.generation.checks import Limits, real_openings
-from posology.generation.exchange import Sampling
-from posology.generation.generator import Answer, Ask, Candidate, Generator, Outcome, Rules
-from posology.generation.language import NAMES
-from posology.generation.material import opening
+from posology.generation.generator import Answer, Ask, Candidate, Generator, Outcome
 from posology.generation.plan import Mode, PlanRow, counted
-from posology.generation.prompts import Prompts
 from posology.harvest import ATTEMPTS, CANDIDATES, REJECTED, Count, harvest, shown, totals
 from posology.llm import limits as pace
 from posology.llm.budget import Budget
 from posology.llm.calls import Call
-from posology.llm.choose import make_model
 from posology.llm.contract import ChatModel, ChatRequest, ModelCallError, Reply, Usage
 from posology.llm.engine import Engine
 from posology.llm.estimate import Estimate, estimate
@@ -39,10 +33,8 @@ from posology.llm.offline import export_requests, import_replies
 from posology.llm.prices import Price, Prices
 from posology.pipeline import Pipeline
 
-MAX_TOKENS: dict[Mode, int] = {"dialogue": 1536, "turns": 400, "message": 300, "continuation": 64}
 TYPICAL: dict[Mode, int] = {"dialogue": 350, "turns": 60, "message": 50, "continuation": 20}
 """Tokens that a reply has as a rule, for estimates before the ledger knows better: a guess."""
-PROMPT_TOKENS = 6000
 
 
 class Generation:
@@ -71,8 +63,10 @@ class Generation:
         self.progress = pipeline.progress
         self.mode: Mode = self.settings.mode or ("continuation" if self.settings.model == "local:" else "dialogue")
         self.planning = planning.Planning(pipeline, self.mode, gaps=gaps, plan=plan)
+        feedback = self.settings.feedback and not batch and not offline
+        self.asking = Asking(self.settings, self.planning, pipeline.parts.train, feedback=feedback)
         self._pipeline = pipeline
-        self._batch, self._feedback = batch, self.settings.feedback and not batch and not offline
+        self._batch = batch
         self._stage = pipeline.folder.stage("generate")
         self._ledger_path = self.settings.ledger or pipeline.folder.path / "ledger.sqlite"
         own = {name: Price(**price.model_dump()) for name, price in pipeline.config.prices.items()}
@@ -80,69 +74,14 @@ class Generation:
         self._sent = 0
         self._facts: dict[str, Any] = {}
 
-    # -- what a run is made of -----------------------------------------------------------------------------------------
-
-    @cached_property
+    @property
     def model(self) -> ChatModel:
         """The model; made, not called."""
-        given = self.settings
-        return make_model(given.model, base_url=given.base_url, api_key_env=given.api_key_env, seed=given.seed)
+        return self.asking.model
 
-    @cached_property
-    def prompts(self) -> Prompts:
-        """The templates."""
-        language = NAMES[self.settings.language]
-        return Prompts(self.mode, self.planning.material, language=language, folder=self.settings.templates)
-
-    @cached_property
-    def sampling(self) -> Sampling:
-        """How the model is asked."""
-        given = self.settings
-        local = given.model.startswith("local:")
-        most = given.max_tokens or MAX_TOKENS[self.mode]
-        # A local context holds prompt and reply; what is estimated may be short of the truth by a little.
-        room = int((self.model.context - most) * 0.9) if hasattr(self.model, "context") else PROMPT_TOKENS
-        return Sampling(
-            self.model.name,
-            given.temperature,
-            given.top_p,
-            most,
-            given.prompt_tokens or max(64, room),
-            structured=given.structured,
-            seeds=given.send_seed and not given.model.startswith("anthropic:"),
-            completion=local and self.mode == "continuation",
-            extra=given.extra,
-        )
-
-    @cached_property
-    def rules(self) -> Rules:
-        """When a row has ended."""
-        return Rules(Limits(self.settings.language), attempts=self.settings.attempts, feedback=self._feedback)
-
-    def generator(self, rows: list[PlanRow]) -> Generator:
-        """A generator over rows."""
-        return Generator(rows, self.prompts, self.sampling, self.rules, real=self._real_openings)
-
-    @cached_property
-    def _real_openings(self) -> frozenset[str]:
-        return real_openings([opening(conversation) for conversation in self._pipeline.parts.train])
-
-    @cached_property
-    def _print(self) -> str:
-        material = self.planning.material
-        return fingerprint.of(
-            "generate",
-            plan=planning.digest(self.planning.rows),
-            docs={name: section.text for name, section in material.sections.items()},
-            catalog={name: dict(product) for name, product in material.products.items()},
-            real=sorted(self._real_openings),
-            prompts=self.prompts.version,
-            language=self.settings.language,
-            provider=self.model.provider,
-            sampling=asdict(self.sampling) | {"extra": dict(self.sampling.extra)},
-            attempts=self.rules.attempts,
-            feedback=self.rules.feedback,
-        )
+    def _generator(self, rows: list[PlanRow]) -> Generator:
+        asking = self.asking
+        return Generator(rows, asking.prompts, asking.sampling, asking.rules, real=asking.real_openings)
 
     def _cost(self, request: ChatRequest, usage: Usage) -> float | None:
         return self._prices.cost(self.model.provider, request.model, usage)
@@ -176,11 +115,16 @@ class Generation:
             # A ledger that is not there is not made for this.
             ledger = stack.enter_context(self._open_ledger()) if self._ledger_path.exists() else None
             asyncio.run(
-                _drained(self.generator(self.planning.rows).run(recorded(ledger, self.model.provider, missing)))
+                _drained(self._generator(self.planning.rows).run(recorded(ledger, self.model.provider, missing)))
             )
             found = estimate(asked, self.model.provider, self._prices, typical_reply=self._typical_reply(ledger))
         whole = found[0] if found else Estimate(self.model.provider, self.model.name, cost=0.0, most_cost=0.0)
-        facts = {**asdict(whole), "summary": whole.summary, "n_plan": len(turns), "attempts": self.rules.attempts}
+        facts = {
+            **asdict(whole),
+            "summary": whole.summary,
+            "n_plan": len(turns),
+            "attempts": self.asking.rules.attempts,
+        }
         return {**facts, "mode": self.mode, "warnings": self._price_warnings()}
 
     def _typical_reply(self, ledger: Ledger | None) -> int:
@@ -198,7 +142,7 @@ class Generation:
         async def generate(ask: Ask) -> None:
             nonlocal watched
             watched = Watched(ask, self._cost, remember=True)
-            async for outcome in self.generator(rows).run(watched):
+            async for outcome in self._generator(rows).run(watched):
                 if isinstance(outcome, Candidate) or outcome.final:
                     found.append(shown(outcome, watched.requests))
 
@@ -256,7 +200,7 @@ class Generation:
 
         with suppress(Unanswered):
             source = recorded(ledger, self.model.provider, missing)
-            asyncio.run(_drained(self.generator(self.planning.rows).run(source)))
+            asyncio.run(_drained(self._generator(self.planning.rows).run(source)))
         return asked
 
     async def _with_model(self, work: Callable[[Ask], Awaitable[Any]]) -> Any:  # noqa: ANN401 - whatever work gives
@@ -300,7 +244,7 @@ class Generation:
 
         with harvest(self._stage.folder, count, self.progress, spent) as take:
             try:
-                async for outcome in self.generator(rows).run(watched):
+                async for outcome in self._generator(rows).run(watched):
                     take(outcome)
             except PosologyError as error:
                 stopped = error  # what is there is written first
@@ -309,7 +253,7 @@ class Generation:
             "mode": self.mode,
             "model": self.model.name,
             "provider": self.model.provider,
-            "templates": self.prompts.version,
+            "templates": self.asking.prompts.version,
             "seed": self.settings.seed,
             **count.facts(),
             "masked": dict(self.planning.material.masked),
@@ -324,14 +268,14 @@ class Generation:
             raise stopped
         seconds = {"total": time.perf_counter() - start}
         files = [CANDIDATES, REJECTED, ATTEMPTS, planning.PLAN]
-        self._stage.finish(self._print, files=files, timings=seconds, **self._facts)
+        self._stage.finish(self.asking.identity, files=files, timings=seconds, **self._facts)
         for warning in count.warnings():
             self.progress.warn(warning)
         return self._facts
 
     def _finished(self) -> dict[str, Any] | None:
         """The facts of a run that ended with these very inputs and settings."""
-        if not self._stage.is_done(self._print):
+        if not self._stage.is_done(self.asking.identity):
             return None
         self.progress.note(f"nothing changed since the last run; read from {self._stage.folder}")
         return {**(self._stage.manifest or {}), "sent": 0}

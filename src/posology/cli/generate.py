@@ -80,7 +80,8 @@ def generate(
     """Generate conversations for the gaps, and pay for nothing twice.
 
     Every finished call is kept in the ledger: the same command again sends only what is missing.
-    Writes plan.jsonl, candidates.jsonl and rejected.jsonl into OUT/generate; every row of the plan ends in one of the two.
+    Writes plan.jsonl, candidates.jsonl and rejected.jsonl into OUT/generate; every row of the plan ends in one of the
+    latter two.
     """
     given = locals()
     tree = _without_pool(settings(given))

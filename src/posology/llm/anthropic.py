@@ -42,7 +42,7 @@ class Anthropic:
 
     def __init__(self, name: str, *, base_url: str | None = None, api_key_env: str = "ANTHROPIC_API_KEY") -> None:
         self._wire = Wire(
-            (base_url or ANTHROPIC).rstrip("/").removesuffix("/v1"),
+            (ANTHROPIC if base_url is None else base_url).rstrip("/").removesuffix("/v1"),
             "/v1/messages",
             key_env=api_key_env,
             key_header="x-api-key",

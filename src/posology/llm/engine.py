@@ -11,25 +11,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from posology.errors import BudgetReached, PosologyError
+from posology.llm.budget import BudgetHeld
 from posology.llm.calls import Call, Outcome
 from posology.llm.contract import FATAL, RETRIED, ChatModel, ChatRequest, ModelCallError, Reply, Usage
-from posology.llm.crew import Crew, interrupts
+from posology.llm.crew import Crew, interrupts, rare_collections
 from posology.llm.ledger import Ledger
-from posology.llm.limits import Breaker, Bucket, Limits, Slots, backoff, estimate_tokens
+from posology.llm.limits import Breaker, Bucket, Limits, Slots, Timeouts, backoff, estimate_tokens
 from posology.progress import Progress, Silent
 
 T = TypeVar("T")
 R = TypeVar("R")
 SAVED = "Every finished call is in the ledger; the same command again goes on where it was."
+HELD = 1.0
+"""Seconds after which a call that waits for money looks again, even if none of ours has come back."""
 
 
 class Gate(Protocol):
@@ -39,6 +41,7 @@ class Gate(Protocol):
         """Called right before a request is sent; sets its estimated cost aside.
 
         Raises:
+            BudgetHeld: It does not fit while others are in flight; the engine asks again when one is settled.
             BudgetReached: The estimated cost would pass the limit.
         """
         ...
@@ -141,6 +144,7 @@ class Engine:
         self._interruptible = interruptible
         self._rng = random.Random()
         self._slots = Slots(self.limits.concurrency)
+        self._timeouts = Timeouts(self.limits.timeout)
         self._breaker = Breaker(self.limits)
         self._requests = Bucket(self.limits.rpm) if self.limits.rpm else None
         self._tokens = Bucket(self.limits.tpm) if self.limits.tpm else None
@@ -151,6 +155,7 @@ class Engine:
         self._deadline: asyncio.TimerHandle | None = None
         self._why: BaseException | None = None
         self._halt = asyncio.Event()
+        self._settled = asyncio.Event()
         self._slowed = self._checked = False
 
     async def __aenter__(self) -> Engine:
@@ -159,6 +164,7 @@ class Engine:
     async def __aexit__(self, *_: object) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+        self._timeouts.close()
         await self.model.close()
 
     def run(self, requests: Iterable[Tagged[T]], *, ordered: bool = False) -> AsyncGenerator[Result[T], None]:
@@ -198,7 +204,7 @@ class Engine:
         """
         crew = Crew(work, items, room=2 * self.limits.concurrency + 64, ordered=ordered)
         try:
-            with self._interrupts(crew):
+            with rare_collections(), self._interrupts(crew):
                 while True:
                     self._fill(crew)
                     if not crew.alive:
@@ -256,6 +262,7 @@ class Engine:
         if self._why is None:
             self._why = why
             self._halt.set()
+            self._settled.set()
             for bucket in (self._requests, self._tokens):
                 if bucket is not None:
                     bucket.close()
@@ -275,7 +282,8 @@ class Engine:
                 outcome = await self._send(request)
                 self._learn(started, outcome)
                 error = outcome if isinstance(outcome, ModelCallError) else None
-                last = error is None or counted + 1 >= self._attempts(error)
+                counted += error is not None and self._counts(error)
+                last = error is None or error.kind not in RETRIED or counted >= self.limits.attempts_for(error.kind)
                 if last or (error is not None and error.kind == "malformed"):  # only these hold anything worth a row
                     outcome = await self._record(key, request, outcome, attempt - recorded)
                     recorded = attempt
@@ -284,15 +292,12 @@ class Engine:
                 self._slots.release()
             if error is None or last:
                 return outcome
-            counted += error.kind != "rate_limited"
             await self._sleep(backoff(attempt, error.retry_after, self._rng))
         raise AssertionError("an endless count has ended")
 
-    def _attempts(self, error: ModelCallError) -> float:
-        """How often a call may fail like this before it counts as failed."""
-        if error.kind not in RETRIED:
-            return 1
-        return math.inf if error.kind == "rate_limited" else self.limits.attempts_for(error.kind)
+    def _counts(self, error: ModelCallError) -> bool:
+        """Whether a failure says something about the call, and not only about the server."""
+        return error.kind != "rate_limited" and not (self._breaker.outage and error.kind in RETRIED)
 
     async def _turn(self) -> None:
         """Waits while the server needs a rest, and for the rate of requests."""
@@ -303,8 +308,9 @@ class Engine:
         self._check()
         if not self._checked:
             self._checked = True
-            if isinstance(self.model, Checked) and await self.model.check():
-                self._slots.prove()
+            with suppress(ModelCallError):  # the call itself will meet it, and tell
+                if isinstance(self.model, Checked) and await self.model.check():
+                    self._slots.prove()
 
     async def _send(self, request: ChatRequest) -> Outcome:
         """One attempt, within the rate of tokens and the budget."""
@@ -313,7 +319,7 @@ class Engine:
             expected = sum(estimate_tokens(request))
             await self._tokens.take(expected)
             self._check()
-        self._admit(request)
+        await self._admit(request)
         usage = Usage()
         try:
             outcome = await self._complete(request)
@@ -323,25 +329,32 @@ class Engine:
         finally:
             if self._gate is not None:
                 self._gate.settle(request, usage)
+                self._settled.set()
             if self._tokens is not None:
                 self._tokens.give_back(expected - usage.input_tokens - usage.output_tokens)
 
-    def _admit(self, request: ChatRequest) -> None:
-        if self._gate is not None:
+    async def _admit(self, request: ChatRequest) -> None:
+        """Passes the gate; waits there while calls in flight hold money that they may not need."""
+        while self._gate is not None:
             try:
                 self._gate.admit(request)
+                break
+            except BudgetHeld:
+                self._settled.clear()
+                with suppress(TimeoutError):  # the calls that hold it may be those of another engine
+                    async with asyncio.timeout(HELD):
+                        await self._settled.wait()
+                self._check()
             except BudgetReached as error:
                 self.stop(error)
                 raise Halted from None
         self.sent += 1
 
     async def _complete(self, request: ChatRequest) -> Outcome:
-        seconds = self.limits.timeout
         try:
-            async with asyncio.timeout(seconds):
-                return await self.model.complete(request)
+            return await self._timeouts.within(self.model.complete(request))
         except TimeoutError:
-            message = f"{self.model.provider} did not answer within {seconds:g} seconds."
+            message = f"{self.model.provider} did not answer within {self.limits.timeout:g} seconds."
             return ModelCallError(message, kind="timeout", remedy="Allow more time, or ask for shorter replies.")
         except ModelCallError as error:
             error.__context__ = error.__cause__ = None  # kept as a value: it must not keep its frames alive
@@ -376,7 +389,8 @@ class Engine:
             self.stop(error)
             raise Halted
         if self._breaker.failed(error):
-            self.stop(ModelCallError(f"stopped: {error.message}", kind=error.kind, remedy=error.remedy))
+            remedy = f"{error.remedy} {SAVED}".strip()
+            self.stop(ModelCallError(f"stopped: {error.message}", kind=error.kind, remedy=remedy))
             raise Halted
 
     def _note_slower(self) -> None:

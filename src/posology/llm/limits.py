@@ -3,6 +3,7 @@
 - `Bucket`: requests or tokens a minute.
 - `Slots`: how many calls are in flight; fewer while the server says 429 or 503, more again when it recovers (additive
   increase, multiplicative decrease, at most one change a round of calls; Chiu and Jain, 1989).
+- `Timeouts`: when one call has had its time.
 - `Breaker`: when failures are no longer a matter of one call but of the server.
 """
 
@@ -13,7 +14,9 @@ import math
 import random
 import time
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from posology.errors import UsageError
 from posology.llm.contract import ChatRequest, ErrorKind, ModelCallError
@@ -22,6 +25,7 @@ FEWER_TRIES: frozenset[ErrorKind] = frozenset({"malformed", "timeout"})
 """Failures that may have cost money: tried half as often as the free ones."""
 OUTAGE: frozenset[ErrorKind] = frozenset({"connection", "malformed", "timeout"})
 """Failures that mean, at the start of a run, that the address is wrong or the server is down."""
+T = TypeVar("T")
 THROTTLED: frozenset[ErrorKind] = frozenset({"rate_limited", "overloaded"})
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 SUSTAINED = 0.3
@@ -41,9 +45,10 @@ class Limits:
         tpm: Most tokens a minute, input and output; None for no limit.
         timeout: Seconds for one call.
         deadline: Seconds after which nothing new is sent; what is in flight is finished. None for no end.
-        attempts: How often one call is sent before it counts as failed; 429 does not count.
-        patience: Seconds without any success after which the run stops. A longer `Retry-After` stops it at once.
-        breaker: Failures in a row, before the first success, after which the run stops.
+        attempts: How often one call is sent before it counts as failed. Attempts that met a 429 or an outage, which say
+            nothing about the call, do not count.
+        patience: Seconds of nothing but failures after which the run stops. A longer `Retry-After` stops it at once.
+        breaker: Failures in a row that make an outage; before the first success, they stop the run.
 
     Raises:
         UsageError: One of them is not positive.
@@ -55,7 +60,7 @@ class Limits:
     timeout: float = 120.0
     deadline: float | None = None
     attempts: int = 6
-    patience: float = 600.0
+    patience: float = 300.0
     breaker: int = 3
 
     def __post_init__(self) -> None:
@@ -216,6 +221,59 @@ class Slots:
                 place.set_result(None)
 
 
+class Timeouts:
+    """Gives up on calls that take too long: one timer for all, where `asyncio.timeout` sets and drops one for each.
+
+    Args:
+        seconds: The time that each has; up to a twentieth more is given.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._due: dict[asyncio.Task[Any], float] = {}  # in the order in which they fall due
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def within(self, call: Awaitable[T]) -> T:
+        """Waits for a call. A task has one at a time.
+
+        Raises:
+            TimeoutError: It took too long, and was cancelled.
+        """
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+        cancelling = task.cancelling()
+        self._due[task] = loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = loop.call_later(self._seconds, self._look, loop)
+        try:
+            return await call
+        except asyncio.CancelledError:
+            if task in self._overdue and task.uncancel() <= cancelling:
+                raise TimeoutError from None
+            raise  # somebody else wants the task to end
+        finally:
+            self._due.pop(task, None)
+            self._overdue.discard(task)
+
+    def close(self) -> None:
+        """Stops the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        while self._due and (task := next(iter(self._due))) and self._due[task] <= now:
+            del self._due[task]
+            self._overdue.add(task)
+            task.cancel()
+        self._timer = None
+        if self._due:
+            wait = max(next(iter(self._due.values())) - now, self._seconds / 20)
+            self._timer = loop.call_later(wait, self._look, loop)
+
+
 class Breaker:
     """Notices that the server, and not one call, is the trouble.
 
@@ -225,24 +283,29 @@ class Breaker:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._row = 0
         self._proved = False
-        self._last_success = time.monotonic()
+        self._failures = 0
+        self._since = 0.0
+
+    @property
+    def outage(self) -> bool:
+        """Whether the last calls have all failed, whatever they were."""
+        return self._failures >= self._limits.breaker
 
     def succeeded(self) -> None:
-        """The server answered."""
-        self._row = 0
+        """The server took a call."""
         self._proved = True
-        self._last_success = time.monotonic()
+        self._failures = 0
 
     def failed(self, error: ModelCallError) -> bool:
         """Whether the run should stop now."""
-        if (error.retry_after or 0.0) > self._limits.patience:
+        now = time.monotonic()
+        if self._failures == 0:
+            self._since = now
+        self._failures += 1
+        if (error.retry_after or 0.0) > self._limits.patience or now - self._since > self._limits.patience:
             return True
-        self._row += error.kind in OUTAGE
-        if not self._proved and error.kind in OUTAGE:
-            return self._row >= self._limits.breaker
-        return time.monotonic() - self._last_success > self._limits.patience
+        return not self._proved and self.outage and error.kind in OUTAGE
 
 
 def backoff(attempt: int, retry_after: float | None, rng: random.Random) -> float:

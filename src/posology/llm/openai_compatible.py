@@ -73,12 +73,12 @@ class OpenAICompatible:
         api_key_env: str = "OPENAI_API_KEY",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        host = urlsplit(base_url or OPENAI).hostname or ""
+        address = OPENAI if base_url is None else base_url
         self._wire = Wire(
-            base_url or OPENAI,
+            address,
             "/chat/completions",
             key_env=api_key_env,
-            key_header="api-key" if host.endswith(".azure.com") else "Authorization",
+            key_header="api-key" if _is_azure(address) else "Authorization",
             key_needed=base_url is None,
             headers=headers,
         )
@@ -133,6 +133,13 @@ class OpenAICompatible:
                 remedy=f"Leave {refused} unset for this model.",
             )
         return self._wire.refusal(answer, request.model)
+
+
+def _is_azure(address: str) -> bool:
+    try:
+        return (urlsplit(address).hostname or "").endswith(".azure.com")
+    except ValueError:  # no address: `Wire` says so
+        return False
 
 
 def _other_dialect(used: Dialect, said: str, request: ChatRequest) -> Dialect | None:

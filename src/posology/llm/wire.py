@@ -133,7 +133,7 @@ class Wire:
             raise self._unreachable(error) from None
 
     async def vouches(self, path: str) -> bool:
-        """Whether the server answers 200 to a GET with the key; anything else proves nothing.
+        """Whether the server answers 200 to a GET with the key; anything else proves nothing, and nor does a web page.
 
         Raises:
             ModelCallError: The key is not set.
@@ -144,7 +144,7 @@ class Wire:
         try:
             limit = aiohttp.ClientTimeout(total=CHECK_TIMEOUT)
             async with session.get(self.base + path, timeout=limit, allow_redirects=False) as response:
-                return response.status == 200
+                return response.status == 200 and response.content_type != "text/html"
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
 
@@ -175,7 +175,10 @@ class Wire:
             "timeout": (f"{self.base} gave up waiting for its model ({status}).", "Try again later."),
             "refused": (f"{self.base} refuses the content ({status}).", ""),
             "context_too_long": (f"the request is longer than {model!r} takes ({status}).", "Shorten the prompt."),
-            "malformed": (f"{self.base} answered with {status}.", "Check base_url: it often ends with /v1."),
+            "malformed": (
+                f"{self.base} answered with {status}.",
+                "Check base_url, which often ends with /v1; the ledger keeps what it sent.",
+            ),
         }
         if kind == "auth" and used_up:
             return f"the account at {self.base} is used up ({status}).", "Check its plan and billing."
