@@ -1,4 +1,4 @@
-"""Pools that cannot help must never be "better": shuffled labels, and exact copies of the training data.
+"""Pools that cannot help must never be "better": shuffled labels, exact copies of the training data, nothing at all.
 
     POSOLOGY_DATA=... python benchmarks/null_pools.py
 
@@ -24,6 +24,7 @@ def main() -> int:
     real = posology.read(data / "real.jsonl").conversations
     pools = {
         "shuffled labels": [replace(c, topic=topic) for c, topic in zip(pool, labels, strict=True)],
+        "empty": [],
         "copies of real": [replace(c, id=f"copy-{c.id}", source="synthetic") for c in real],
     }
     wrong = 0

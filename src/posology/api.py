@@ -58,7 +58,7 @@ class SweepResult:
 
 def sweep(
     real: Rows,
-    synthetic: Rows,
+    synthetic: Rows | None = None,
     holdout: Rows | None = None,
     *,
     doses: Iterable[float | str] | str | None = None,
@@ -76,7 +76,7 @@ def sweep(
 
     Args:
         real: Real labelled conversations: a file, a folder, or conversations in memory.
-        synthetic: The pool, likewise.
+        synthetic: The pool, likewise; without one (or with an empty one) no dose above 0 can be reached.
         holdout: Real conversations to evaluate on; None splits them off `real`.
         doses: Shares of synthetic examples; dose 0 is always added.
         design: `augment` or `replace`.
@@ -107,15 +107,15 @@ def sweep(
         **(settings or {}),
     }
     for name, rows in (("real", real), ("synthetic", synthetic), ("holdout", holdout)):
-        overrides[f"data.{name}"] = _file(rows, folder / "inputs" / f"{name}.jsonl")
+        overrides[f"data.{name}"] = _file(rows, folder / "inputs" / f"{name}.jsonl") if rows else None
     tree = load(None if config is None else Path(config), overrides)
     own = None if trainer is None or isinstance(trainer, str) else trainer
     with Pipeline(tree, progress, own) as pipeline:
         return SweepResult(folder, pipeline.sweep())
 
 
-def _file(rows: Rows | None, place: Path) -> Path | None:
-    if rows is None or isinstance(rows, str | Path):
-        return None if rows is None else Path(rows)
+def _file(rows: Rows, place: Path) -> Path:
+    if isinstance(rows, str | Path):
+        return Path(rows)
     write(rows, place)
     return place

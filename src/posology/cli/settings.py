@@ -55,7 +55,6 @@ PLACES = {
     "jobs": "sweep.jobs",
     "adaptive": "sweep.adaptive",
     "label_cost": "report.label_cost",
-    "title": "report.title",
     "out": "out",
 }
 
