@@ -24,7 +24,7 @@ from posology.conversations.writing import write
 from posology.embedding.cache import VectorCache
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
-from posology.errors import InputError
+from posology.errors import InputError, StoreError
 from posology.gaps.allocation import WaterFilling
 from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
@@ -103,8 +103,12 @@ class Pipeline:
         It is kept beside the gaps, which rest on it, so that no later run pays for it again.
         """
         place = self.folder.stage("gaps").folder / PROBE
-        if place.is_file() and (kept := read_json(place))["fingerprint"] == self._prints.probe:
-            return CrossValidation.from_json(kept)
+        try:
+            kept = read_json(place)
+            if kept["fingerprint"] == self._prints.probe:
+                return CrossValidation.from_json(kept)
+        except (StoreError, KeyError, TypeError, ValueError):
+            pass  # missing, of an older version, or half-written: it is made anew
         head = HeadTrainer(self.embedder, self.config.sweep.jobs)
         self._embed(self.parts.train)
         self.progress.note("cross-validating the default model on real training data")

@@ -251,6 +251,7 @@ def test_a_half_written_run_folder_is_completed(sweep, files):
     before = (files / "run" / "sweep" / "dose_response.json").read_bytes()
     (files / "run" / "sweep" / "manifest.json").write_text('{"fingerprint": "')
     (files / "run" / "select" / "selected.jsonl").unlink()
+    (files / "run" / "gaps" / "probe.json").write_text('{"fingerprint"')
     broken = next((files / "run" / "sweep" / "variants").glob("*/predictions.npz"))
     broken.write_bytes(b"half")
     assert sweep().code == 0

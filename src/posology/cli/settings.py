@@ -29,7 +29,6 @@ PLACES = {
     "holdout_size": "split.holdout_size",
     "split_seed": "split.seed",
     "encoder": "embedding.encoder",
-    "base_url": "embedding.base_url",
     "budget": "gaps.budget",
     "weights": "gaps.weights",
     "tail_max_real": "gaps.tail_max_real",

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 NBSP = "\u00a0"
 MINUS = "\u2212"
 DASH = "\u2013"
-TIMES = "\u00d7"
 ELLIPSIS = "\u2026"
 SYMBOLS = {"USD": "$", "EUR": "\u20ac", "GBP": "\u00a3", "JPY": "\u00a5", "INR": "\u20b9"}
 
