@@ -33,7 +33,7 @@ def main() -> int:
             for holdout in ("holdout200.jsonl", "test.jsonl"):
                 out = Path(folder, name.split()[0], holdout)
                 result = posology.sweep(data / "real.jsonl", rows, data / holdout, doses="0,.1,.3,.5", out=out)
-                best = max(arm["delta_vs_real_only"]["mean"] for arm in result.arms if arm["dose"] > 0)
+                best = max((arm["delta_vs_real_only"]["mean"] for arm in result.arms if arm["dose"] > 0), default=0.0)
                 print(
                     f"{name:16} {holdout:17} {result.status:13} dose {result.dose:g}; best arm {100 * best:+.1f} points"
                 )

@@ -102,7 +102,9 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - the shape is the caller's co
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise StoreError(f"{path} is missing.", remedy="Run the stage that writes it first.") from error
+        stage = path.parent.name
+        first = f"Run `posology {stage}` first." if stage in STAGES else "Run what writes it first."
+        raise StoreError(f"{path} is missing.", remedy=first) from error
     except (ValueError, OSError) as error:
         raise StoreError(f"{path} is damaged.", remedy="Delete it and run the stage that writes it again.") from error
 

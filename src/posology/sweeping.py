@@ -135,8 +135,8 @@ class Sweep:
         seeds = self.config.sweep.seeds
         plan = arms(doses, controls=self.config.mix.controls)
         sets = [[self._mixture(dose, kind, seed) for seed in seeds] for dose, kind in plan]
-        # Dose 1 of an empty pool leaves nothing to train on.
-        sets = [mixtures for mixtures in sets if mixtures[0].conversations]
+        # Without a pool every dose is dose 0; to show it once is enough.
+        sets = [mixtures for mixtures in sets if mixtures[0].dose == 0 or mixtures[0].synthetic]
         outcomes = self._fitted([m for mixtures in sets for m in mixtures], "training")
         self._write_index([m for mixtures in sets for m in mixtures], outcomes)
         in_order = iter(outcomes)
