@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Source = Literal["real", "synthetic"]
 Design = Literal["augment", "replace"]
 ArmKind = Literal["selected", "random"]
+CheckState = Literal["pass", "fail", "unscored"]
 
 ROLES: frozenset[str] = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -127,6 +128,59 @@ class Rejection:
     other_id: str | None = None
     score: float | None = None
     threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check says of one candidate. "Could not judge" is a state of its own, not a score of 0.
+
+    Attributes:
+        check: The name of the check (`label_agreement`, `leaked_near`, `faithful`, ...).
+        state: `pass`, `fail` or `unscored`.
+        score: What was measured, if anything was; its meaning and unit are the check's.
+        threshold: What the score was held against.
+        detail: One sentence for people; ids, topics and figures, never conversation text.
+        other_id: The row that it matched, if any.
+    """
+
+    check: str
+    state: CheckState
+    score: float | None = None
+    threshold: float | None = None
+    detail: str = ""
+    other_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verification says of a candidate.
+
+    Attributes:
+        id: The candidate's id.
+        findings: One a check that ran.
+        scores: Scores in [0, 1], higher is better (`agreement`, `real_likeness`, a judge's criteria, ...); None where a
+            judge could not judge.
+        composite: Their weighted mean over what was scored, in [0, 1]; None if nothing was.
+        topic: The topic after verification; another than the candidate's own if it was relabelled.
+        verifier: Who judged: `data`, and the judges as `provider:model`.
+    """
+
+    id: str
+    findings: tuple[Finding, ...]
+    scores: Mapping[str, float | None]
+    composite: float | None
+    topic: str | None
+    verifier: tuple[str, ...] = ("data",)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed; a check that could not judge rejects nothing."""
+        return all(finding.state != "fail" for finding in self.findings)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The names of the failed checks, in the order in which they ran."""
+        return tuple(finding.check for finding in self.findings if finding.state == "fail")
 
 
 @dataclass(frozen=True, slots=True)
