@@ -23,6 +23,7 @@ models: $(READY) ## fetch the bundled encoder (once; sha256-checked)
 	$(BIN)/posology models pull minilm
 
 demo: models ## run the main job end to end on the best data at hand
+	$(BIN)/posology models pull smollm2
 	$(BIN)/posology demo
 
 test: models ## run all tests

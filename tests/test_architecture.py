@@ -34,6 +34,7 @@ LAYERS = [
         "asking",
         "harvest",
         "generating",
+        "flow",
         "sweeping",
         "exporting",
         "bot",

@@ -12,7 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from posology.api import GenerationResult as GenerationResult
     from posology.api import SweepResult as SweepResult
+    from posology.api import generate as generate
     from posology.api import sweep as sweep
     from posology.conversations.reading import read as read
     from posology.conversations.writing import write as write
@@ -24,15 +26,28 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Conversation": "posology.records",
+    "GenerationResult": "posology.api",
     "Message": "posology.records",
     "PosologyError": "posology.errors",
     "SweepResult": "posology.api",
+    "generate": "posology.api",
     "read": "posology.conversations.reading",
     "sweep": "posology.api",
     "write": "posology.conversations.writing",
 }
 
-__all__ = ["Conversation", "Message", "PosologyError", "SweepResult", "__version__", "read", "sweep", "write"]
+__all__ = [
+    "Conversation",
+    "GenerationResult",
+    "Message",
+    "PosologyError",
+    "SweepResult",
+    "__version__",
+    "generate",
+    "read",
+    "sweep",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for

@@ -1,4 +1,4 @@
-"""The Python face of the command line: the same sweep, from files or from conversations in memory."""
+"""The Python face of the command line: generate and sweep, from files or from conversations in memory."""
 
 from __future__ import annotations
 
@@ -56,6 +56,86 @@ class SweepResult:
         return write_report(self.folder, title=title)
 
 
+@dataclass(frozen=True, slots=True)
+class GenerationResult:
+    """What a generation left behind.
+
+    Attributes:
+        folder: The run folder; `sweep(..., out=folder)` takes its candidates for the pool.
+        data: The facts of `generate/manifest.json`: how many rows ended how, calls, tokens and money by model.
+    """
+
+    folder: Path
+    data: Mapping[str, Any]
+
+    @property
+    def candidates(self) -> Sequence[Conversation]:
+        """The conversations that passed the format checks."""
+        from posology.conversations.reading import read
+
+        path = self.folder / "generate" / "candidates.jsonl"
+        return read(path, source="synthetic").conversations if path.stat().st_size else ()
+
+    @property
+    def cost(self) -> float | None:
+        """Money behind the result, whichever run paid it; None where a price is not known."""
+        costs = [total["cost"] for total in self.data["totals"]]
+        return None if None in costs else float(sum(costs))
+
+
+def generate(
+    real: Rows,
+    *,
+    model: str | None = None,
+    docs: str | Path | None = None,
+    catalog: str | Path | None = None,
+    holdout: Rows | None = None,
+    count: int | None = None,
+    mode: str | None = None,
+    budget: float | None = None,
+    out: str | Path = "run",
+    config: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> GenerationResult:
+    """Generates conversations for the gaps of real data. Every finished call is in the ledger: nothing is paid twice.
+
+    Args:
+        real: Real labelled conversations: a file, a folder, or conversations in memory.
+        model: `openai:NAME`, `anthropic:NAME`, `local:` (the embedded one), `local:FILE.gguf`, `scripted:FILE.py:F`.
+        docs: Folder of support documentation.
+        catalog: Product catalog.
+        holdout: Real conversations to evaluate on, later; no prompt ever holds one. None splits them off `real`.
+        count: Examples in all; None for what the gaps want.
+        mode: `dialogue`, `turns`, `message` or `continuation`; None for what suits the model.
+        budget: Most money, over all that the ledger holds.
+        out: The run folder.
+        config: A posology.yaml under these arguments.
+        settings: Any other setting by its dotted name, such as `{"generate.base_url": "http://127.0.0.1:8000/v1"}`.
+        progress: Told what happens; silent by default.
+
+    Raises:
+        BudgetReached: The next call would pass the budget; what is there is written.
+        PosologyError: See `posology.errors`.
+    """
+    folder = Path(out)
+    overrides: dict[str, object] = {
+        "generate.model": model,
+        "generate.count": count,
+        "generate.mode": mode,
+        "generate.budget": budget,
+        "data.docs": docs,
+        "data.catalog": catalog,
+        "out": folder,
+        **(settings or {}),
+        **_files(folder, real=real, holdout=holdout),
+    }
+    from posology.generating import Generation
+
+    with Pipeline(load(None if config is None else Path(config), overrides), progress) as pipeline:
+        return GenerationResult(folder, Generation(pipeline).run())
+
+
 def sweep(
     real: Rows,
     synthetic: Rows | None = None,
@@ -76,7 +156,8 @@ def sweep(
 
     Args:
         real: Real labelled conversations: a file, a folder, or conversations in memory.
-        synthetic: The pool, likewise; without one (or with an empty one) no dose above 0 can be reached.
+        synthetic: The pool, likewise; without one the candidates that `generate` left in `out`, if there are any;
+            with neither no dose above 0 can be reached.
         holdout: Real conversations to evaluate on; None splits them off `real`.
         doses: Shares of synthetic examples; dose 0 is always added.
         design: `augment` or `replace`.
@@ -105,13 +186,20 @@ def sweep(
         "data.docs": docs,
         "out": folder,
         **(settings or {}),
+        **_files(folder, real=real, synthetic=synthetic, holdout=holdout),
     }
-    for name, rows in (("real", real), ("synthetic", synthetic), ("holdout", holdout)):
-        overrides[f"data.{name}"] = _file(rows, folder / "inputs" / f"{name}.jsonl") if rows else None
     tree = load(None if config is None else Path(config), overrides)
     own = None if trainer is None or isinstance(trainer, str) else trainer
     with Pipeline(tree, progress, own) as pipeline:
         return SweepResult(folder, pipeline.sweep())
+
+
+def _files(folder: Path, **given: Rows | None) -> dict[str, Path | None]:
+    """Where each input is; conversations in memory are written into the folder first."""
+    return {
+        f"data.{name}": _file(rows, folder / "inputs" / f"{name}.jsonl") if rows else None
+        for name, rows in given.items()
+    }
 
 
 def _file(rows: Rows, place: Path) -> Path:

@@ -162,6 +162,11 @@ class Generate(_Section):
     budget: Annotated[float, Field(ge=0)] | None = None
     ledger: Path | None = None
 
+    @property
+    def chosen_mode(self) -> Literal["dialogue", "turns", "message", "continuation"]:
+        """The mode, or what suits the model: the embedded one is too small for anything but continuing a list."""
+        return self.mode or ("continuation" if self.model == "local:" else "dialogue")
+
 
 class ModelPrice(_Section):
     """What a model costs, for a million tokens each; `call` for one call, whatever its length."""

@@ -1,10 +1,11 @@
-"""The data of `posology demo`: BANKING77 if it can be had, else the fictional sample shop."""
+"""What `posology demo` runs on: BANKING77 if it can be had, else the fictional sample shop; and the embedded model."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import http.client
+import importlib.util
 import io
 import os
 import urllib.request
@@ -18,6 +19,7 @@ import numpy as np
 from posology.config import Config, load
 from posology.conversations.writing import write
 from posology.errors import InputError, PosologyError
+from posology.models.weights import checked_path
 from posology.progress import Progress
 from posology.projects import examples
 from posology.records import Conversation, Message
@@ -32,6 +34,7 @@ PATIENCE = 10.0  # seconds
 N_REAL = 2000
 TAIL = 4.6  # the most frequent topic has about e^TAIL = 100 times the rows of the rarest, as in the real long tail
 MOST_BYTES = 8 << 20
+EMBEDDED_DOSES = 3  # of a sweep of what the embedded model wrote: its pool is small
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,23 @@ class DemoData:
     def config(self, out: Path) -> Config:
         """The default settings on this data."""
         return load(None, {**{f"data.{name}": path for name, path in self.data.items()}, "out": out})
+
+    def embedded(self, out: Path, count: int) -> Config:
+        """Settings under which the embedded model writes the pool: so many messages, for the thinnest topics."""
+        given = {f"data.{name}": path for name, path in self.data.items() if name != "synthetic"}
+        asked = {"generate.model": "local:", "generate.mode": "continuation", "generate.count": count}
+        return load(None, {**given, **asked, "sweep.adaptive": EMBEDDED_DOSES, "out": out})
+
+
+def lacking() -> str | None:
+    """What keeps the embedded model from writing; None if it is ready."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        return "the extra `local` is not installed (pip install 'posology[local]')"
+    try:
+        checked_path("smollm2")
+    except PosologyError:
+        return "its weights are not here (posology models pull smollm2)"
+    return None
 
 
 def choose(out: Path, progress: Progress, *, sample: bool = False) -> DemoData:

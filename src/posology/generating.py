@@ -21,7 +21,8 @@ from posology.asking import Asking
 from posology.errors import PosologyError
 from posology.generation.generator import Answer, Ask, Candidate, Generator, Outcome
 from posology.generation.plan import Mode, PlanRow, counted
-from posology.harvest import ATTEMPTS, CANDIDATES, REJECTED, Count, harvest, shown, totals
+from posology.harvest import ATTEMPTS, REJECTED, Count, harvest, shown, totals
+from posology.inputs import CANDIDATES
 from posology.llm import limits as pace
 from posology.llm.budget import Budget
 from posology.llm.calls import Call
@@ -61,7 +62,7 @@ class Generation:
     ) -> None:
         self.settings = pipeline.config.generate
         self.progress = pipeline.progress
-        self.mode: Mode = self.settings.mode or ("continuation" if self.settings.model == "local:" else "dialogue")
+        self.mode: Mode = self.settings.chosen_mode
         self.planning = planning.Planning(pipeline, self.mode, gaps=gaps, plan=plan)
         feedback = self.settings.feedback and not batch and not offline
         self.asking = Asking(self.settings, self.planning, pipeline.parts.train, feedback=feedback)

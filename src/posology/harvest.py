@@ -13,11 +13,12 @@ from typing import IO, Any
 from posology.answering import Tally
 from posology.conversations import shapes
 from posology.generation.generator import Candidate, Outcome
+from posology.inputs import CANDIDATES
 from posology.llm.contract import ChatRequest
 from posology.progress import Progress
 from posology.store import dumps, writing
 
-CANDIDATES, REJECTED, ATTEMPTS = "candidates.jsonl", "rejected.jsonl", "attempts.jsonl"
+REJECTED, ATTEMPTS = "rejected.jsonl", "attempts.jsonl"
 SHOWN_EVERY = 0.1
 
 

@@ -15,6 +15,7 @@ from posology.errors import InputError, UsageError
 from posology.progress import Progress, Silent
 from posology.records import Conversation, DocSection, Source, topics_of
 
+CANDIDATES = "candidates.jsonl"  # of the stage `generate`: the pool, where no other is given
 SOURCE_OF: dict[str, Source] = {"real": "real", "holdout": "real", "traffic": "real", "synthetic": "synthetic"}
 
 
@@ -35,12 +36,22 @@ class Material:
     Args:
         data: The data section of the configuration.
         progress: Told how each file was understood, and of skipped rows.
+        generated: Candidates of the run itself: the pool, where none is configured and these are there.
     """
 
-    def __init__(self, data: Data, progress: Progress | None = None) -> None:
+    def __init__(self, data: Data, progress: Progress | None = None, generated: Path | None = None) -> None:
         self.data = data
         self._progress = progress or Silent()
+        self._generated = generated
         self.readings: dict[str, Reading] = {}
+
+    def path(self, name: str) -> Path | None:
+        """Where one of `real`, `synthetic`, `holdout`, `traffic` is; None if there is none."""
+        path: Path | None = getattr(self.data, name)
+        own = self._generated
+        if name == "synthetic" and path is None and own is not None and own.is_file() and own.stat().st_size:
+            return own
+        return path
 
     def reading(self, name: str) -> Reading | None:
         """What one of `real`, `synthetic`, `holdout`, `traffic` gave; None if it is not configured.
@@ -48,7 +59,7 @@ class Material:
         Raises:
             InputError: It is missing, broken, the same file as another, or of the wrong source.
         """
-        path: Path | None = getattr(self.data, name)
+        path = self.path(name)
         if path is None or name in self.readings:
             return self.readings.get(name)
         reading = read(
@@ -63,6 +74,8 @@ class Material:
         _check_alone(name, path, reading)
         self._check_beside(name, path, reading)
         self.readings[name] = reading
+        if path == self._generated and not path.with_name("manifest.json").is_file():
+            self._progress.warn(f"{path}: this generation has not ended; `posology generate` goes on with it.")
         if reading.bad_rows:
             self._progress.warn(_skipped(name, reading))
         return reading

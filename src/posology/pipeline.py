@@ -30,7 +30,7 @@ from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
 from posology.gaps.topics import topic_gaps, topic_stats
 from posology.gaps.traffic import TrafficGaps, traffic_clusters
-from posology.inputs import SOURCE_OF, Material, required
+from posology.inputs import CANDIDATES, SOURCE_OF, Material, required
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
 from posology.prints import Prints
@@ -82,7 +82,7 @@ class Pipeline:
     def material(self) -> Material:
         """The inputs, each read when it is needed."""
         required(self.config.data.real, "real")
-        return Material(self.config.data, self.progress)
+        return Material(self.config.data, self.progress, self.folder.stage("generate").folder / CANDIDATES)
 
     @cached_property
     def embedder(self) -> Embedder:

@@ -29,11 +29,14 @@ def check(
 ) -> None:
     """Check settings and files; nothing is trained, written or sent.
 
-    Shows how each file was understood, and whether the encoder is at hand.
+    Shows how each file was understood, and whether the encoder is at hand; where no pool is named, also whether
+    generation has its model, key, templates and personas.
     """
     tree = settings(locals())
     from posology import inputs
+    from posology.asking import ready
     from posology.embedding.encoders import make_encoder
+    from posology.errors import ExtraMissing, ModelError
     from posology.models.weights import path as files_of
 
     inputs.required(tree.data.real, "real")
@@ -45,12 +48,17 @@ def check(
         files_of("minilm")
     lines, files = [], {}
     for name, reading in material.readings.items():
-        lines += [f"{name}: {getattr(tree.data, name)}", *(f"  {line}" for line in reading.understood.lines)]
+        lines += [f"{name}: {material.path(name)}", *(f"  {line}" for line in reading.understood.lines)]
         files[name] = {"understood": list(reading.understood.lines), "sha256": reading.sha256}
     if material.docs:
         named = sum(section.topic is not None for section in material.docs)
         lines.append(f"docs: {len(material.docs)} sections, {named} with a topic")
     if material.catalog:
         lines.append(f"catalog: {len(material.catalog)} products")
+    if tree.data.synthetic is None:
+        try:
+            lines += ready(tree.generate, tree.generate.chosen_mode, material.docs, material.catalog)
+        except (ExtraMissing, ModelError) as error:  # the embedded model, which may not be wanted at all
+            lines.append(f"generation: {error}")
     lines.append("All in order.")
     show({"ok": True, "files": files}, as_json=json, human="\n".join(lines))

@@ -12,15 +12,17 @@ def run(
 ) -> None:
     """Run the whole flow of posology.yaml, with the report at its end.
 
-    Each stage that is already done with the same inputs and settings is read, not run.
+    Where it names no pool (data.synthetic), conversations are generated for the gaps first, by the model and within the
+    budget of its section `generate`. Each stage that is already done with the same inputs and settings is read, not
+    run.
     """
     tree = settings(locals())
     from rich.console import Group
 
+    from posology import flow
     from posology.pipeline import Pipeline
     from posology.report.table import render
 
     with watched(quiet) as progress, Pipeline(tree, progress) as pipeline:
-        result = pipeline.sweep()
-        path = pipeline.report()
-    show({**result, "report": str(path)}, as_json=json, human=Group(render(result), f"report: {path}"))
+        result = flow.run(pipeline)
+    show(result, as_json=json, human=Group(render(result), f"report: {result['report']}"))

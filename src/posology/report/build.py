@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from posology import store
-from posology.report import dose_plot, label_plot, marks, results, sources, wording
+from posology.report import costs, dose_plot, label_plot, marks, results, sources, wording
 from posology.report import formatting as fmt
 from posology.report.results import Arm, DoseResponse, TopicRow
 from posology.report.sources import Example, Rejected, SliceRow, Sources
@@ -106,6 +106,7 @@ def _view(result: DoseResponse, found: Sources, title: str) -> dict[str, Any]:
     """Everything the template names, in the order of the page."""
     deltas = [arm.delta_vs_real_only for arm in result.arms]
     resolvable = result.holdout.smallest_resolvable_difference
+    paid = costs.rows(found.manifests)
     gaps = sorted(found.gaps.topics, key=lambda row: (-row.want, row.topic)) if found.gaps else []
     return {
         "title": title,
@@ -122,6 +123,10 @@ def _view(result: DoseResponse, found: Sources, title: str) -> dict[str, Any]:
         "confusion_scale": max((n for row in result.confusions or () for n in (row.before, row.after)), default=0) or 1,
         "rejected": _reasons(result.rejected, found.rejected),
         "set_aside": _reasons({}, found.set_aside),
+        "costs": paid,
+        "cost": costs.total(paid),
+        "currency": result.labels.currency if result.labels else "$",
+        "generated": costs.generated(found.manifests),
         "label_figure": label_plot.figure(result),
         "gaps": gaps[:MOST_ROWS],
         "slices": _slices(found),

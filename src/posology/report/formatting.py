@@ -89,7 +89,7 @@ def money(amount: float | None, currency: str) -> str:
     """An amount in a currency, given as a sign or a code: `$2,560`, `$3.20`, `2,560 CHF`."""
     if amount is None:
         return DASH
-    digits = 0 if abs(amount) >= 100 or amount == round(amount) else 2
+    digits = 0 if abs(amount) >= 100 or amount == round(amount) else 2 if abs(amount) >= 0.01 else 4
     text = _fixed(abs(amount), digits)
     sign = MINUS if amount < 0 and text.strip("0.,") else ""
     symbol = SYMBOLS.get(currency.upper(), currency)
