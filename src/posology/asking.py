@@ -17,7 +17,7 @@ from posology.generation.plan import Mode
 from posology.generation.prompts import Prompts
 from posology.llm.choose import make_model
 from posology.llm.contract import ChatModel
-from posology.planning import Planning, digest
+from posology.planning import Planning
 from posology.records import Conversation
 
 MAX_TOKENS: dict[Mode, int] = {"dialogue": 1536, "turns": 400, "message": 300, "continuation": 64}
@@ -89,7 +89,7 @@ class Asking:
         material = self._planning.material
         return fingerprint.of(
             "generate",
-            plan=digest(self._planning.rows),
+            plan=self._planning.digest,
             docs={name: section.text for name, section in material.sections.items()},
             catalog={name: dict(product) for name, product in material.products.items()},
             real=sorted(self.real_openings),
