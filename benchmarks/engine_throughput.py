@@ -1,7 +1,8 @@
 """How near the engine, with its ledger, comes to bare aiohttp; how much memory more calls take; how fast a re-run is.
 
 Each measurement is a process of its own against one fake server (50 ms a reply, 256 in flight), the two sides taking
-turns. `active` is the time from the first request that the server receives to the last reply that it sends.
+turns. The active rate counts from the first request that the server receives to the last reply that it sends. Memory
+and re-runs are measured of the engine alone, and of the whole command `posology generate`.
 
     python benchmarks/engine_throughput.py [--calls 2000] [--many 20000] [--repeats 5]
 
@@ -13,17 +14,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-from fake_server import ask, running
-
-IN_FLIGHT = 256
+from fake_server import running
+from whole_process import IN_FLIGHT, Generate, Measure, data_folder, environment_in, measured
 
 
 def prompt(i: int) -> str:
@@ -67,40 +65,47 @@ async def engine(url: str, calls: int, folder: Path) -> None:
 
 
 def worker(kind: str, url: str, calls: int, folder: Path) -> None:
-    """One measured process; prints what it used."""
+    """One measured process."""
     asyncio.run({"bare": bare, "engine": engine}[kind](url, calls, folder))
-    unit = 1 if sys.platform == "darwin" else 1024
-    print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}))
 
 
-def measure(kind: str, url: str, calls: int, folder: Path) -> dict[str, float]:
-    """Runs one process against the server."""
-    ask(url, "/reset", {})
-    start = time.perf_counter()
+def measure(kind: str, url: str, calls: int, folder: Path) -> Measure:
+    """Runs one of the two in a process of its own."""
     command = [sys.executable, __file__, "--worker", kind, url, str(calls), str(folder)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    wall = time.perf_counter() - start
-    stats = ask(url, "/stats")
+    found = measured(command, url, environment_in(folder.parent))
     with (folder / "rows.jsonl").open() as rows:
         assert sum(1 for _ in rows) == calls
-    rate = calls / stats["active"] if stats["received"] else 0.0
-    return {"wall": wall, "rate": rate, "sent": stats["received"], "peak": json.loads(answer)["peak"] / 2**20}
+    return found
 
 
-def compare(url: str, calls: int, repeats: int) -> float:
-    """The engine's active rate over bare aiohttp's: the median of pairs that ran one after the other."""
+def compare(url: str, calls: int, repeats: int, folder: Path) -> bool:
+    """Both in turn; whether the median of the ratios of active rates is as wanted."""
     ratios = []
     print(f"{'':9} {'bare rate':>10} {'engine rate':>12} {'ratio':>6} {'bare wall':>10} {'engine wall':>12}")
-    for repeat in range(repeats):
+    for repeat in range(repeats + 1):
         pair = {}
         for kind in ("bare", "engine") if repeat % 2 else ("engine", "bare"):
-            with tempfile.TemporaryDirectory() as folder:
-                pair[kind] = measure(kind, url, calls, Path(folder))
+            with tempfile.TemporaryDirectory(dir=folder) as name:
+                pair[kind] = measure(kind, url, calls, Path(name))
+        if not repeat:
+            continue  # bytecode is compiled
         a, b = pair["bare"], pair["engine"]
-        ratios.append(b["rate"] / a["rate"])
-        rates = f"{a['rate']:8.0f}/s {b['rate']:10.0f}/s {ratios[-1]:6.2f}"
-        print(f"pair {repeat + 1:4} {rates} {a['wall']:9.2f}s {b['wall']:11.2f}s", flush=True)
-    return statistics.median(ratios)
+        ratios.append(b.rate / a.rate)
+        rates = f"{a.rate:8.0f}/s {b.rate:10.0f}/s {ratios[-1]:6.2f}"
+        print(f"pair {repeat:4} {rates} {a.wall:9.2f}s {b.wall:11.2f}s", flush=True)
+    ratio = statistics.median(ratios)
+    print(f"engine with ledger / bare aiohttp, active rate, {calls} calls: {ratio:.2f} (median; wanted 0.80)")
+    return ratio >= 0.8
+
+
+def grow(what: str, run: Callable[[int], Measure], calls: int, many: int) -> bool:
+    """A few calls, many, and the many again; whether memory and the re-run are as wanted."""
+    few, more, again = run(calls), run(many), run(many)
+    grown = more.peak - few.peak
+    print(f"{what}: peak memory {few.peak:.0f} MB at {calls} calls, {more.peak:.0f} MB at {many}: ", end="")
+    print(f"{grown:+.0f} MB (wanted < 50); {more.rate:.0f} calls/s")
+    print(f"{what}: re-run of {many} calls: {again.wall:.2f} s, {again.sent} sent (wanted <= 3 s, 0)", flush=True)
+    return grown < 50 and again.wall <= 3 and not again.sent
 
 
 def main() -> int:
@@ -110,21 +115,23 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=20000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    with running() as url, tempfile.TemporaryDirectory() as few, tempfile.TemporaryDirectory() as many:
-        ratio = compare(url, options.calls, options.repeats)
-        print(
-            f"engine with ledger / bare aiohttp, active rate, {options.calls} calls: {ratio:.2f} (median; wanted 0.80)"
-        )
-        small, large = (measure("engine", url, n, Path(f)) for n, f in ((options.calls, few), (options.many, many)))
-        grown = large["peak"] - small["peak"]
-        print(
-            f"peak memory: {small['peak']:.0f} MB at {options.calls} calls, {large['peak']:.0f} MB at {options.many}: ",
-            end="",
-        )
-        print(f"{grown:+.0f} MB (wanted < 50); {large['rate']:.0f} calls/s")
-        again = measure("engine", url, options.many, Path(many))
-        print(f"re-run of {options.many} calls: {again['wall']:.2f} s, {again['sent']:.0f} sent (wanted <= 3 s, 0)")
-    return int(ratio < 0.8 or grown >= 50 or again["wall"] > 3 or again["sent"] > 0)
+    with running() as url, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = Generate(data_folder(), url, folder, environment_in(folder))
+
+        def of_engine(calls: int) -> Measure:
+            (place := folder / f"engine-{calls}").mkdir(exist_ok=True)
+            return measure("engine", url, calls, place)
+
+        def of_command(calls: int) -> Measure:
+            return command.run(folder / f"command-{calls}", calls)
+
+        good = [
+            compare(url, options.calls, options.repeats, folder),
+            grow("engine", of_engine, options.calls, options.many),
+            grow("posology generate", of_command, options.calls, options.many),
+        ]
+    return int(not all(good))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """A fast fake of an OpenAI-compatible server, on this machine only; other benchmarks start it.
 
-It answers every chat with a fixed conversation after `latency` seconds, and counts what it was sent. A share of the
+It answers every chat with a conversation after `latency` seconds, and counts what it was sent. A request that has a
+schema gets a reply of its own, always the same one, so that a whole generation can be run against it. A share of the
 requests can be answered with 429 or 500, cut off, or given a reply whose JSON is broken; their number decides which.
 Raw asyncio, and uvloop where it is installed, so that the server is not what is measured.
 
     python benchmarks/fake_server.py --port 8123
     GET /stats    POST /reset {"latency": 0.05, "rate_limited": 0.1, "failed": 0.05, "dropped": 0.02, "malformed": 0.05}
+
+What /stats counts: received = answered + unheard + in_flight + rate_limited + failed + dropped, where `unheard` replies
+were for a client that had gone, and `malformed` ones are among the answered. `distinct` requests were answered,
+`repeated` ones more than once. `early` ones came back before the `retry_after` seconds of their 429 had passed.
 """
 
 from __future__ import annotations
@@ -14,11 +19,13 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,6 +47,9 @@ TURNS = [
 ]
 CONTENT = json.dumps({"topic": "billing", "messages": TURNS})
 FAULTS = ("rate_limited", "failed", "dropped", "malformed")
+PROMPT_TOKENS, REPLY_TOKENS = 40, 120
+ONE_MESSAGE = re.compile(rb'"message":\s*\{')
+WORDS = "tent lamp stove rope pack coat glove card mail order parcel late week zip rain store".split()
 
 
 class State:
@@ -51,9 +61,12 @@ class State:
     def reset(self, settings: dict[str, float]) -> None:
         """Zeroes the counters and takes settings; what is not named is at its default."""
         self.latency = settings.get("latency", 0.05)
+        self.retry_after = settings.get("retry_after", 0.0)
         self.shares = [settings.get(name, 0.0) for name in FAULTS]
-        self.count = dict.fromkeys(("received", "answered", "in_flight", "most_in_flight", *FAULTS), 0)
-        self.prompts: dict[bytes, int] = {}
+        kinds = ("received", "answered", "unheard", "in_flight", "most_in_flight", "early", *FAULTS)
+        self.count = dict.fromkeys(kinds, 0)
+        self.asked: dict[int, int] = {}
+        self.not_before: dict[int, float] = {}
         self.first = self.last = 0.0
 
     def fault(self, number: int) -> str | None:
@@ -67,11 +80,31 @@ class State:
 
     def stats(self) -> dict[str, Any]:
         """What happened since the last reset."""
-        repeated = sum(times - 1 for times in self.prompts.values())
-        return {**self.count, "distinct": len(self.prompts), "repeated": repeated, "active": self.last - self.first}
+        repeated = sum(times - 1 for times in self.asked.values())
+        return {**self.count, "distinct": len(self.asked), "repeated": repeated, "active": self.last - self.first}
 
 
 STATE = State()
+
+
+def kind(body: bytes) -> str:
+    """What a request asks for: `message` or `messages` by its schema, else `fixed`."""
+    if b'"response_format":' not in body:
+        return "fixed"
+    return "message" if ONE_MESSAGE.search(body) else "messages"
+
+
+def reply(kind: str, request: int) -> str:
+    """A reply of that kind, the request's own."""
+    if kind == "fixed":
+        return CONTENT
+    said = " ".join(WORDS[request >> 4 * place & 15] for place in range(16))
+    message = f"I want to know where my {said} is"
+    if kind == "message":
+        return json.dumps({"message": message})
+    turns = [message, f"We look at the {said} for you", *(turn["content"] for turn in TURNS[2:])]
+    roles = ("user", "assistant")
+    return json.dumps({"messages": [{"role": roles[n % 2], "content": turn} for n, turn in enumerate(turns)]})
 
 
 class Connection(asyncio.Protocol):
@@ -109,32 +142,41 @@ class Connection(asyncio.Protocol):
             count["received"] += 1
             count["in_flight"] += 1
             count["most_in_flight"] = max(count["most_in_flight"], count["in_flight"])
-            STATE.first = STATE.first or time.perf_counter()
-            start = body.find(b'"messages"')
-            prompt = body[start : body.find(b"]", start)]
-            asyncio.get_running_loop().call_later(STATE.latency, self.answer, count["received"], prompt)
+            now = time.perf_counter()
+            STATE.first = STATE.first or now
+            request = zlib.crc32(body) << 32 | zlib.adler32(body)
+            count["early"] += now < STATE.not_before.get(request, 0.0)
+            asyncio.get_running_loop().call_later(STATE.latency, self.answer, count["received"], request, kind(body))
 
-    def answer(self, number: int, prompt: bytes) -> None:
+    def answer(self, number: int, request: int, kind: str) -> None:
         """Sends the reply, or a fault."""
         fault = STATE.fault(number)
         STATE.last = time.perf_counter()
         STATE.count["in_flight"] -= 1
+        if self.transport.is_closing():
+            STATE.count["unheard"] += 1
+            return
         if fault is not None:
             STATE.count[fault] += 1
         if fault == "dropped":
             self.transport.abort()
         elif fault == "rate_limited":
-            self.send(
-                429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, "retry-after: 0\r\n"
-            )
+            STATE.not_before[request] = STATE.last + STATE.retry_after
+            error = {"message": "Rate limit reached", "code": "rate_limit_exceeded"}
+            self.send(429, {"error": error}, f"retry-after: {STATE.retry_after:g}\r\n")
         elif fault == "failed":
             self.send(500, {"error": {"message": "The server had an error", "type": "server_error"}})
         else:
             STATE.count["answered"] += 1
-            STATE.prompts[prompt] = STATE.prompts.get(prompt, 0) + 1
-            content = CONTENT[: len(CONTENT) // 2] if fault == "malformed" else CONTENT
+            STATE.asked[request] = STATE.asked.get(request, 0) + 1
+            content = reply(kind, request)
+            content = content[: len(content) // 2] if fault == "malformed" else content
             choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-            usage = {"prompt_tokens": 40, "completion_tokens": 120, "total_tokens": 160}
+            usage = {
+                "prompt_tokens": PROMPT_TOKENS,
+                "completion_tokens": REPLY_TOKENS,
+                "total_tokens": PROMPT_TOKENS + REPLY_TOKENS,
+            }
             self.send(200, {"id": f"chat-{number}", "model": "fake", "choices": [choice], "usage": usage})
 
     def send(self, status: int, value: object, headers: str = "") -> None:

@@ -1,4 +1,4 @@
-"""A server on the loopback address that speaks the OpenAI chat format as far as a client can tell."""
+"""A server on the loopback address that speaks the chat formats of OpenAI and Anthropic as far as a client can tell."""
 
 import json
 import random
@@ -19,7 +19,7 @@ def words(body, n=14):
 
 def sensible(body):
     """A reply in the form that the request asks for."""
-    schema = json.dumps(body.get("response_format", {}))
+    schema = json.dumps(body.get("response_format") or body.get("tools") or {})
     said = words(body)
     if '"messages"' in schema:
         turns = [("user", f"I want to know where my {said} is"), ("assistant", f"We will look at the {said} for you")]
@@ -37,7 +37,7 @@ class Http(ThreadingHTTPServer):
 
 
 class ChatServer:
-    """Answers `/v1/chat/completions` and `/v1/models`.
+    """Answers `/v1/chat/completions`, `/v1/messages` and `/v1/models`.
 
     Attributes:
         answer: From the body of a request to the text of the reply; may return (status, body) instead.
@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         key = self.owner.key
         if self.owner.page:
             self.send(200, self.owner.page, "text/html")
-        elif key is not None and self.headers.get("Authorization") != f"Bearer {key}":
+        elif key is not None and key not in (self.headers.get("Authorization", "")[7:], self.headers.get("x-api-key")):
             self.send(401, {"error": {"message": "bad key", "code": "invalid_api_key"}})
         else:
             return False
@@ -122,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         with self.owner.lock:
             self.owner.answered += 1
-        self.send(200, completion(body, said, n))
+        self.send(200, message(body, said) if self.path.endswith("/messages") else completion(body, said, n))
 
 
 def completion(body, said, n):
@@ -135,3 +135,13 @@ def completion(body, said, n):
         "choices": [{"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": reply, "total_tokens": prompt + reply},
     }
+
+
+def message(body, said):
+    """A reply in Anthropic's format; a structured one is the input of a tool."""
+    prompt = sum(len(m["content"]) for m in body["messages"]) // 4
+    block = {"type": "text", "text": said}
+    if "tools" in body:
+        block = {"type": "tool_use", "name": body["tools"][0]["name"], "input": json.loads(said)}
+    usage = {"input_tokens": prompt, "output_tokens": len(said) // 4}
+    return {"model": body["model"], "content": [block], "stop_reason": "end_turn", "usage": usage}

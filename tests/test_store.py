@@ -62,6 +62,16 @@ def test_a_stage_is_done_only_with_its_manifest_its_fingerprint_and_its_files(tm
     assert stage.manifest is None
 
 
+def test_what_a_kill_left_half_written_is_cleared_away_and_nothing_else(tmp_path):
+    stage = RunFolder(tmp_path).stage("generate")
+    write_jsonl(stage.folder / "plan.jsonl", [{"x": 1}])
+    write_jsonl(stage.folder / "batches" / "job.jsonl", [{"x": 1}])
+    for folder in (stage.folder, stage.folder / "batches"):
+        (folder / ".candidates.jsonl.8sj2.part").write_text('{"x"')
+    stage.begin()
+    assert sorted(p.name for p in stage.folder.rglob("*") if p.is_file()) == ["job.jsonl", "plan.jsonl"]
+
+
 def test_unknown_stages_are_a_bug(tmp_path):
     with pytest.raises(ValueError, match="no stage"):
         RunFolder(tmp_path).stage("splat")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posology.errors import BudgetReached, PosologyError, UsageError
+from posology.errors import PosologyError, UsageError
 from posology.generation.generator import Answer, Ask
 from posology.llm.batch import Batches
+from posology.llm.batch_jobs import Jobs
 from posology.llm.batch_providers import AnthropicBatches, BatchProvider, OpenAIBatches
 from posology.llm.budget import BudgetGate
 from posology.llm.calls import Call, Outcome
-from posology.llm.contract import ChatRequest, Reply, Usage
+from posology.llm.contract import FATAL, ChatRequest, ModelCallError, Reply, Usage
 from posology.llm.engine import Engine, Tagged
 from posology.llm.ledger import Ledger
 from posology.progress import Progress
@@ -91,12 +93,20 @@ class Watched:
 
 
 def called(engine: Engine) -> Ask:
-    """Calls a model, many at once."""
+    """Calls a model, many at once; where that ends early, what the ledger knows of the rest is still answered."""
 
     async def ask(requests: Iterable[tuple[str, ChatRequest]]) -> AsyncIterator[tuple[str, Answer]]:
-        async with aclosing(engine.run(Tagged(name, request) for name, request in requests)) as results:
-            async for result in results:
-                yield result.tag, result.outcome
+        tagged = (Tagged(name, request) for name, request in requests)
+        try:
+            async with aclosing(engine.run(tagged)) as results:
+                async for result in results:
+                    yield result.tag, result.outcome
+        except PosologyError:
+            for rest in tagged:
+                known = engine.ledger.look_up(rest.request.key(engine.model.provider))
+                if known is not None:
+                    yield rest.tag, known
+            raise
 
     return ask
 
@@ -144,9 +154,16 @@ def batch_api(model: str, base_url: str | None, api_key_env: str | None) -> Batc
 
 
 def batched(
-    api: BatchProvider, folder: Path, ledger: Ledger, *, gate: BudgetGate | None, cost: Cost, progress: Progress
+    api: BatchProvider,
+    folder: Path,
+    ledger: Ledger,
+    *,
+    gate: BudgetGate | None,
+    cost: Cost,
+    progress: Progress,
+    sent: Callable[[int], None],
 ) -> Ask:
-    """Hands requests to a batch API and waits for it.
+    """Hands requests to a batch API and waits for it; where that ends early, what the ledger knows is still answered.
 
     Args:
         api: The API.
@@ -155,6 +172,7 @@ def batched(
         gate: Guards the budget.
         cost: What a call cost.
         progress: Told how far the batches are.
+        sent: Told how many items were submitted.
     """
 
     async def ask(requests: Iterable[tuple[str, ChatRequest]]) -> AsyncIterator[tuple[str, Answer]]:
@@ -173,10 +191,16 @@ def batched(
             if isinstance(failed[key], Reply):
                 del failed[key]  # the ledger has it
 
-        stopped = await _until_over(Batches(api, folder, commit, gate=gate, progress=progress), unknown())
+        batches = Batches(
+            api, folder, commit, gate=gate, paid=lambda key: ledger.look_up(key) is not None, progress=progress
+        )
+        open_ = unknown()
+        stopped = await _until_over(batches, open_)
+        sent(batches.sent)
+        deque(open_, maxlen=0)  # the ledger may know what stands behind the first request that was not submitted
         for name, key in asked:
             outcome = ledger.look_up(key) or failed.get(key)
-            if outcome is not None:
+            if outcome is not None and not (isinstance(outcome, ModelCallError) and outcome.kind in FATAL):
                 yield name, outcome
         if stopped is not None:
             raise stopped
@@ -184,10 +208,24 @@ def batched(
     return ask
 
 
-async def _until_over(batches: Batches, requests: Iterator[ChatRequest]) -> BudgetReached | None:
-    """Runs batches; why they could not all be submitted, if they could not."""
+async def _until_over(batches: Batches, requests: Iterator[ChatRequest]) -> PosologyError | None:
+    """Runs batches; why they ended early, if they did."""
     try:
         await batches.run(requests)
-    except BudgetReached as error:
+    except PosologyError as error:
         return error
     return None
+
+
+def refuse_open_batches(folder: Path, provider: str) -> None:
+    """Keeps calls from being paid for a second time while a batch API works on them.
+
+    Raises:
+        UsageError: There are open batches.
+        StoreError: There are, of another provider.
+    """
+    if jobs := Jobs(folder, provider).open():
+        raise UsageError(
+            f"{sum(job.items for job in jobs):,} requests of this run are with a batch API.",
+            remedy=f"Collect them with --batch, or remove {folder} to pay for them again.",
+        )

@@ -20,7 +20,7 @@ from posology.generation.plan import DIALOGUES, Mode
 from posology.generation.prompts import Prompts
 from posology.llm.choose import make_model
 from posology.llm.contract import ChatModel
-from posology.planning import Planning, digest
+from posology.planning import Planning
 from posology.records import Conversation, DocSection
 
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -93,7 +93,7 @@ class Asking:
         material = self._planning.material
         return fingerprint.of(
             "generate",
-            plan=digest(self._planning.rows),
+            plan=self._planning.digest,
             docs={name: section.text for name, section in material.sections.items()},
             catalog={name: dict(product) for name, product in material.products.items()},
             real=sorted(self.real_openings),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from posology import planning
-from posology.answering import STAGE, Unanswered, Watched, batch_api, batched, called, recorded
+from posology.answering import STAGE, Unanswered, Watched, batch_api, batched, called, recorded, refuse_open_batches
 from posology.asking import Asking
 from posology.errors import PosologyError
 from posology.generation.generator import Answer, Ask, Candidate, Generator, Outcome
@@ -211,11 +211,15 @@ class Generation:
             spent = sum(row.cost for row in ledger.stats())
             budget = Budget(self.settings.budget, self._prices, spent=spent)
             gate = budget.gate(self.model.provider, self.model.name, stage=STAGE)
+            folder = self._stage.folder / "batches"
             if self._batch:
                 api = batch_api(self.settings.model, self.settings.base_url, self.settings.api_key_env)
                 stack.push_async_callback(api.close)
-                folder = self._stage.folder / "batches"
-                return await work(batched(api, folder, ledger, gate=gate, cost=self._cost, progress=self.progress))
+                progress, sent = self.progress, self._submitted
+                return await work(
+                    batched(api, folder, ledger, gate=gate, cost=self._cost, progress=progress, sent=sent)
+                )
+            refuse_open_batches(folder, self.model.provider)
             engine = Engine(
                 self.model, ledger, limits=self._pace, gate=gate, price=self._cost, progress=self.progress, stage=STAGE
             )
@@ -224,6 +228,9 @@ class Generation:
                 return await work(called(engine))
             finally:
                 self._sent = engine.sent
+
+    def _submitted(self, items: int) -> None:
+        self._sent += items
 
     @property
     def _pace(self) -> pace.Limits:

@@ -74,13 +74,18 @@ class Planning:
             return read_plan(self._plan, topics=self.topics, material=self.material)
         if not self._edited:
             return self._drawn
-        if self._note.get("rows") != digest(self._drawn):
+        if self._note.get("rows") != _digest(self._drawn):
             raise UsageError(
                 f"{self.path} was edited by hand, and these settings ask for another plan.",
                 remedy=f"Use it with --plan {self.path}, or remove it.",
             )
         self._pipeline.progress.note(f"{self.path} was edited by hand; it is used as it stands")
         return read_plan(self.path, topics=self.topics, material=self.material)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the plan's content."""
+        return _digest(self.rows)
 
     def save(self) -> None:
         """Writes the plan into the run folder, unless it stands there already."""
@@ -89,7 +94,7 @@ class Planning:
         if self._plan is None and self._edited:
             return
         write_plan(self.path, self.rows)
-        write_json(self.path.with_name(NOTE), {"file": _sha256(self.path), "rows": digest(self.rows)})
+        write_json(self.path.with_name(NOTE), {"file": _sha256(self.path), "rows": self.digest})
 
     @property
     def _edited(self) -> bool:
@@ -158,8 +163,7 @@ class Planning:
         return vectors, embedder.encode_texts([f"{section.heading}\n{section.text}" for section in sections])
 
 
-def digest(rows: Sequence[PlanRow]) -> str:
-    """Identity of a plan's content."""
+def _digest(rows: Sequence[PlanRow]) -> str:
     found = hashlib.sha256()
     for row in rows:
         found.update(repr(row).encode("utf-8", "replace"))

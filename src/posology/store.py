@@ -23,6 +23,8 @@ from typing import IO, Any
 from posology.errors import StoreError
 
 SCHEMA_VERSION = 1
+PART = ".part"
+_canonical = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
 STAGES = ("split", "gaps", "generate", "verify", "select", "mix", "sweep", "report")
 
 
@@ -43,7 +45,7 @@ def writing(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
         with os.fdopen(descriptor, "wb" if binary else "w", encoding=None if binary else "utf-8") as handle:
             yield handle
             handle.flush()
@@ -69,7 +71,7 @@ def _store_error(error: OSError, path: Path) -> StoreError:
 
 def dumps(value: object) -> str:
     """Canonical one-line JSON: same value, same bytes. NaN is refused."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+    return _canonical(value)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -150,8 +152,10 @@ class Stage:
         )
 
     def begin(self) -> None:
-        """Marks the stage as unfinished: removes the manifest, leaves what else is there."""
+        """Marks the stage as unfinished: removes the manifest and what a kill left half-written, nothing else."""
         (self.folder / "manifest.json").unlink(missing_ok=True)
+        for part in self.folder.rglob(f".*{PART}"):
+            part.unlink(missing_ok=True)
 
     def finish(self, fingerprint: str, *, files: Iterable[str], timings: Mapping[str, float], **facts: object) -> None:
         """Writes the manifest, which makes the stage count as done.

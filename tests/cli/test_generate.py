@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from chat_server import ChatServer, sensible
+from posology.store import RunFolder
 from shop_files import ends, flags, lines, rows_of, write_shop
 
 MODEL = {"model": "openai:test-model"}
@@ -129,10 +130,69 @@ def test_no_key_at_all(posology, shop, monkeypatch):
     assert outcome.code in (1, 2) and "OPENAI_API_KEY" in outcome.err
 
 
+def test_a_key_that_is_refused_later_takes_nothing_away(generate, shop, server, monkeypatch):
+    (shop / "posology.yaml").write_text("prices: {test-model: {input: 0, output: 0, call: 1}}\n")
+    more = {"config": shop / "posology.yaml", "api_key_env": "SHOP_KEY", "concurrency": 4}
+    assert generate(budget=7, **more).code == 4
+    before = rows_of(shop, "candidates.jsonl")
+    server.key = "right"
+    monkeypatch.setenv("SHOP_KEY", "wrong-secret")
+    assert generate(**more).code == 1
+    assert len(before) == 7 and rows_of(shop, "candidates.jsonl") == before
+
+
+def test_the_format_of_anthropic(generate, shop, server, monkeypatch):
+    server.key = "right"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "wrong-secret")
+    more = {"model": "anthropic:test-model", "base_url": server.url.removesuffix("/v1")}
+    outcome = generate(**more)
+    assert outcome.code == 1 and "ANTHROPIC_API_KEY" in outcome.err and "wrong-secret" not in outcome.err
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "right")
+    outcome = generate(**more, json=True)
+    assert outcome.code == 0 and outcome.json["n_candidates"] == 12 == outcome.json["sent"], outcome.err
+
+
 def test_a_model_that_is_not_there(generate, server):
     server.answer = lambda body: (404, {"error": {"message": "no such model", "code": "model_not_found"}})
     outcome = generate()
     assert outcome.code == 1 and "test-model" in outcome.err and len(server.asked) <= 12
+
+
+def test_a_prompt_that_the_model_finds_too_long_is_asked_again_shortened(generate, shop, server):
+    longest, section = 4000, "We look at every single thing that is sent back to us. " * 80
+    (shop / "docs" / "help.md").write_text(f"# Refunds\nTopic: refund\n\n{section}\n# Parcels\n\n{section}\n")
+
+    def limited(body):
+        too_long = sum(len(message["content"]) for message in body["messages"]) > longest
+        refusal = {"error": {"message": "too long", "code": "context_length_exceeded"}}
+        return (400, refusal) if too_long else sensible(body)
+
+    server.answer = limited
+    outcome = generate(json=True)
+    assert outcome.code == 0 and outcome.json["n_candidates"] == 12, outcome.err
+    tried = rows_of(shop, "attempts.jsonl")
+    assert tried and {row["reason"] for row in tried} == {"call_context_too_long"}
+    shortened = [row for row in rows_of(shop, "candidates.jsonl") if row["attempt"] > 1]
+    assert {row["id"] for row in shortened} == {row["id"] for row in tried} and all(row["trimmed"] for row in shortened)
+
+
+def test_a_prompt_that_stays_too_long_is_rejected_and_counted(generate, shop, server):
+    server.answer = lambda body: (400, {"error": {"message": "too long", "code": "context_length_exceeded"}})
+    outcome = generate(json=True, count=4)
+    assert outcome.code == 0, outcome.err
+    reasons = outcome.json["rejected"]
+    assert sum(reasons.values()) == 4 and reasons.keys() <= {"call_context_too_long", "prompt_too_long"}
+    assert ends(shop)[0] == ends(shop)[1] and any(next(iter(reasons)) in text for text in outcome.json["warnings"])
+
+
+def test_a_limit_on_prompts_is_kept_by_trimming_and_if_it_is_too_small_told(generate, shop, server):
+    (shop / "posology.yaml").write_text("generate: {prompt_tokens: 300}\n")
+    assert generate(config=shop / "posology.yaml").code == 0
+    assert all(row["trimmed"] for row in rows_of(shop, "candidates.jsonl")) and rows_of(shop, "candidates.jsonl")
+    (shop / "posology.yaml").write_text("generate: {prompt_tokens: 20}\n")
+    asked = len(server.asked)
+    outcome = generate(config=shop / "posology.yaml", json=True)
+    assert outcome.code == 0 and outcome.json["rejected"] == {"prompt_too_long": 12} and len(server.asked) == asked
 
 
 def test_a_server_that_is_not_there(generate):
@@ -264,6 +324,20 @@ def test_a_script_stands_in_for_a_model(posology, shop):
     outcome = posology("generate", "--quiet", "--json", *flags(shop, model=f"scripted:{shop / 'script.py'}:talk"))
     assert outcome.code == 0, outcome.err
     assert outcome.json["totals"][0]["cost"] == 0 and ends(shop)[0] == ends(shop)[1]
+
+
+def test_a_run_folder_takes_one_process_at_a_time(generate, shop, server):
+    with RunFolder(shop / "run"):
+        outcome = generate()
+    assert outcome.code == 1 and "another posology process" in outcome.err and not server.asked
+
+
+def test_a_ledger_that_is_none_is_left_alone(generate, shop, server):
+    (shop / "notes.sqlite").write_bytes(b"my notes, and no ledger at all\n" * 40)
+    before = (shop / "notes.sqlite").read_bytes()
+    outcome = generate(ledger=shop / "notes.sqlite")
+    assert outcome.code == 1 and "notes.sqlite" in outcome.err and "Traceback" not in outcome.err
+    assert (shop / "notes.sqlite").read_bytes() == before and not server.asked
 
 
 def test_the_ledger_is_counted_written_out_and_tidied(posology, generate, shop):

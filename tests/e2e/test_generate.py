@@ -10,6 +10,7 @@ import time
 import pytest
 
 from chat_server import ChatServer
+from posology.llm.ledger import Ledger
 from shop_files import ends, flags, rows_of, write_shop
 
 N, IN_FLIGHT = 120, 8
@@ -106,3 +107,17 @@ def test_a_server_in_trouble_loses_no_row(shop, server):
     ended, planned = ends(shop)
     assert ended == planned and len(set(ended)) == N
     assert all(row["reason"] and row["raw"] for row in rows_of(shop, "rejected.jsonl"))
+
+
+def test_two_processes_on_one_ledger_end_with_the_same_replies(shop, server):
+    rng = random.Random(2)
+    server.delay = 0.01
+    server.answer = lambda body: json.dumps({"message": f"I want my {' '.join(rng.choices('abcdefgh', k=12))} order"})
+    both = [start(shop, server, ledger=shop / "shared.sqlite", out=shop / name) for name in ("run", "other")]
+    for process in both:
+        code, _, err = finish(process)
+        assert code == 0, err
+    one, other = ((shop / name / "generate" / "candidates.jsonl").read_bytes() for name in ("run", "other"))
+    assert one == other and len(rows_of(shop, "candidates.jsonl")) == N
+    with Ledger(shop / "shared.sqlite") as ledger:
+        assert ledger.stats()[0].answered == N

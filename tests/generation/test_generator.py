@@ -211,6 +211,25 @@ def test_recent_openings_are_fed_back_after_the_lag_and_only_then(material):
     assert not any("Already written" in prompt for prompt in prompts.values())
 
 
+def test_a_reply_that_comes_in_a_later_run_changes_no_prompt_after_it(material):
+    """What was asked after a call that had failed was bought, and must be found in the ledger again."""
+
+    def prompts_if(third):
+        prompts = {}
+
+        def answer(key, request):
+            prompts[key] = request.messages[-1][1]
+            return third(key, request) if key == "syn0-3/1/1" else unique(key, request)
+
+        outcomes = collect(generator(rows(40, topics=1), material, lag=10), asker(answer, ahead=4))
+        return prompts, sum(isinstance(outcome, Candidate) for outcome in outcomes)
+
+    failing, fewer = prompts_if(lambda *_: ModelCallError("too late", kind="timeout"))
+    late, more = prompts_if(lambda key, request: dataclasses.replace(unique(key, request), late=True))
+    assert late == failing and (fewer, more) == (39, 40)
+    assert prompts_if(unique)[0] != failing
+
+
 def test_no_more_is_begun_than_the_lag_allows_while_an_early_place_is_open(material):
     begun = []
 

@@ -1,12 +1,11 @@
 import asyncio
-import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from batch_server import Anthropic, OpenAI
 from posology.errors import BudgetReached, StoreError
 from posology.llm.batch import Batches
 from posology.llm.batch_jobs import Jobs
@@ -15,191 +14,11 @@ from posology.llm.budget import Budget
 from posology.llm.calls import Call
 from posology.llm.contract import ChatRequest, ModelCallError, Reply
 from posology.llm.ledger import Ledger
+from posology.llm.openai_compatible import payload
 from posology.llm.prices import Price, Prices
 
 KEY = "key-of-the-tests"
-
-
-class Provider:
-    """A batch API in memory. `fate(key, n)` says how the n-th try of an item ends."""
-
-    def __init__(self):
-        self.batches = {}
-        self.files = {}
-        self.tries = {}
-        self.polls = 0
-        self.fate = lambda text, n: "ok"
-        self.ends_after = 1
-        self.refuse = []  # statuses of the next answers to a submission
-        self.lose = 0  # submissions that are taken, and whose answer is lost
-        self.cut = 0  # downloads that break off in the middle
-        self.problem = []  # codes with which the next batches as a whole fail
-        self.one_at_a_time = False
-        self.seen_key = None
-
-    @property
-    def sent(self):
-        return sum(len(batch["items"]) for batch in self.batches.values())
-
-    def start(self, items, **facts):
-        id = f"batch_{len(self.batches)}"
-        self.batches[id] = {"id": id, "items": items, "polls": 0, **facts}
-        return self.batches[id]
-
-    def submission(self):
-        if self.refuse:
-            return web.json_response({"error": {"code": "x", "message": "no"}}, status=self.refuse.pop(0))
-        return None
-
-    async def taken(self, request, body):
-        if self.lose:
-            self.lose -= 1
-            request.transport.abort()
-        return web.json_response(body)
-
-    async def download(self, request, lines):
-        if self.cut:
-            self.cut -= 1
-            response = web.StreamResponse(headers={"Content-Length": "100000"})
-            await response.prepare(request)
-            await response.write((lines[0] + "\n").encode())
-            request.transport.abort()
-            return response
-        return web.Response(text="".join(line + "\n" for line in lines))
-
-    def end(self, id):
-        """Whether the batch has ended; decides the fate of its items once."""
-        batch = self.batches[id]
-        batch["polls"] += 1
-        self.polls += 1
-        if batch["polls"] < self.ends_after:
-            return False
-        if "lines" not in batch:
-            batch["lines"] = []
-            for key, text in reversed(batch["items"]):  # in any order
-                n = self.tries[key] = self.tries.get(key, 0) + 1
-                batch["lines"].append((key, text, self.fate(text, n)))
-        return True
-
-
-class OpenAI(Provider):
-    def app(self):
-        app = web.Application(client_max_size=1 << 26)
-        app.router.add_post("/v1/files", self.upload)
-        app.router.add_post("/v1/batches", self.create)
-        app.router.add_get("/v1/batches", self.listing)
-        app.router.add_get("/v1/batches/{id}", self.look)
-        app.router.add_get("/v1/files/{id}/content", self.content)
-        return app
-
-    async def upload(self, request):
-        self.seen_key = request.headers.get("Authorization")
-        form = await request.post()
-        assert form["purpose"] == "batch"
-        rows = [json.loads(line) for line in form["file"].file.read().splitlines()]
-        assert all(row["url"] == "/v1/chat/completions" for row in rows)
-        id = f"file_{len(self.files)}"
-        self.files[id] = [(row["custom_id"], row["body"]["messages"][0]["content"]) for row in rows]
-        return web.json_response({"id": id})
-
-    async def create(self, request):
-        if (refusal := self.submission()) is not None:
-            return refusal
-        body = await request.json()
-        batch = self.start(self.files[body["input_file_id"]], metadata=body["metadata"])
-        return await self.taken(request, {"id": batch["id"]})
-
-    async def listing(self, request):
-        rows = [{"id": b["id"], "metadata": b["metadata"]} for b in reversed(self.batches.values())]
-        return web.json_response({"data": rows, "has_more": False})
-
-    async def look(self, request):
-        id = request.match_info["id"]
-        if self.problem:
-            return web.json_response({"status": "failed", "errors": {"data": [{"code": self.problem.pop(0)}]}})
-        earlier = [batch for other, batch in self.batches.items() if other < id and not batch.get("refused")]
-        if self.one_at_a_time and any("lines" not in batch for batch in earlier):
-            self.batches[id]["refused"] = True
-            return web.json_response({"status": "failed", "errors": {"data": [{"code": "token_limit_exceeded"}]}})
-        if not self.end(id):
-            return web.json_response({"status": "in_progress", "request_counts": {"completed": 1, "failed": 0}})
-        return web.json_response({"status": "completed", "output_file_id": id, "error_file_id": f"{id}_errors"})
-
-    async def content(self, request):
-        id = request.match_info["id"]
-        batch, errors = self.batches[id.removesuffix("_errors")], id.endswith("_errors")
-        lines = [self.line(*line) for line in batch["lines"] if (line[2] != "ok") == errors and line[2] != "missing"]
-        return await self.download(request, lines) if lines else web.Response(text="")
-
-    def line(self, key, text, fate):
-        if fate == "expired":
-            return json.dumps({"custom_id": key, "response": None, "error": {"code": "batch_expired"}})
-        if fate != "ok":
-            body = {"error": {"code": fate, "message": "no"}}
-            status = {"context_length_exceeded": 400, "model_not_found": 404}.get(fate, 500)
-            return json.dumps({"custom_id": key, "response": {"status_code": status, "body": body}, "error": None})
-        choice = {"message": {"content": f"reply to {text}"}, "finish_reason": "stop"}
-        body = {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 5}}
-        return json.dumps({"custom_id": key, "response": {"status_code": 200, "body": body}, "error": None})
-
-    def client(self, server):
-        return OpenAIBatches(base_url=str(server.make_url("/v1")), api_key_env="TEST_KEY")
-
-
-class Anthropic(Provider):
-    def app(self):
-        app = web.Application(client_max_size=1 << 26)
-        app.router.add_post("/v1/messages/batches", self.create)
-        app.router.add_get("/v1/messages/batches", self.listing)
-        app.router.add_get("/v1/messages/batches/{id}", self.look)
-        app.router.add_get("/v1/messages/batches/{id}/results", self.content)
-        return app
-
-    async def create(self, request):
-        self.seen_key = request.headers.get("x-api-key")
-        assert request.headers["anthropic-version"]
-        if (refusal := self.submission()) is not None:
-            return refusal
-        rows = (await request.json())["requests"]
-        items = [(row["custom_id"], row["params"]["messages"][0]["content"]) for row in rows]
-        batch = self.start(items, created_at=datetime.now(UTC).isoformat())
-        return await self.taken(request, {"id": batch["id"]})
-
-    def row(self, batch, status="in_progress"):
-        n = len(batch["items"])
-        return {
-            "id": batch["id"],
-            "processing_status": status,
-            "created_at": batch["created_at"],
-            "request_counts": {"processing": n, "succeeded": 0},
-        }
-
-    async def listing(self, request):
-        rows = [self.row(batch) for batch in reversed(self.batches.values())]
-        return web.json_response({"data": rows, "has_more": False})
-
-    async def look(self, request):
-        id = request.match_info["id"]
-        return web.json_response(self.row(self.batches[id], "ended" if self.end(id) else "in_progress"))
-
-    async def content(self, request):
-        lines = self.batches[request.match_info["id"]]["lines"]
-        return await self.download(request, [self.line(*line) for line in lines if line[2] != "missing"])
-
-    def line(self, key, text, fate):
-        if fate == "ok":
-            usage = {"input_tokens": 10, "output_tokens": 5}
-            content = [{"type": "text", "text": f"reply to {text}"}]
-            message = {"content": content, "stop_reason": "end_turn", "usage": usage}
-            return json.dumps({"custom_id": key, "result": {"type": "succeeded", "message": message}})
-        if fate == "expired":
-            return json.dumps({"custom_id": key, "result": {"type": "expired"}})
-        kinds = {"context_length_exceeded": "request_too_large", "model_not_found": "not_found_error"}
-        error = {"type": "error", "error": {"type": kinds.get(fate, "api_error"), "message": "no"}}
-        return json.dumps({"custom_id": key, "result": {"type": "errored", "error": error}})
-
-    def client(self, server):
-        return AnthropicBatches(base_url=str(server.make_url("/")), api_key_env="TEST_KEY")
+CLIENTS = {OpenAI: OpenAIBatches, Anthropic: AnthropicBatches}
 
 
 @pytest.fixture(params=[OpenAI, Anthropic])
@@ -242,7 +61,7 @@ class Kept:
 async def at(api):
     server = TestServer(api.app())
     await server.start_server()
-    client = api.client(server)
+    client = CLIENTS[type(api)](base_url=str(server.make_url(api.path)), api_key_env="TEST_KEY")
     try:
         yield client
     finally:
@@ -340,7 +159,7 @@ def test_a_kill_while_submitting_does_not_pay_twice(api, tmp_path, came_through)
     jobs = Jobs(tmp_path, "test provider")
     job = jobs.begin({request.key("test provider"): request for request in asks(3)}, 1)
     if came_through:
-        items = [(request.key("test provider"), request.messages[0][1]) for request in asks(3)]
+        items = [(request.key("test provider"), payload(request)) for request in asks(3)]
         api.start(items, metadata={"posology": job.mark}, created_at=datetime.now(UTC).isoformat())
     kept = Kept()
     run(api, tmp_path, kept, asks(3))
@@ -407,6 +226,19 @@ def test_the_budget_holds_and_what_it_pays_for_is_kept(api, tmp_path):
     with pytest.raises(BudgetReached):
         run(api, tmp_path, kept, requests, gate=budget.gate("test provider", "m", stage="generate"))
     assert len(kept.replies) == 1 and budget.reserved == 0.0
+
+
+def test_what_a_killed_run_had_collected_is_not_counted_twice(api, tmp_path):
+    """Its calls are in the ledger, so the budget begins with what they cost."""
+    kept = Kept()
+    kept.die_at = 8
+    with pytest.raises(KeyboardInterrupt):
+        run(api, tmp_path, kept, asks(10, max_tokens=50))
+    kept.die_at, known = None, {request.key("test provider") for request in asks(10, max_tokens=50)[3:]}
+    budget = Budget(0.03, Prices({"m": Price(100.0, 100.0)}), spent=7 * 0.0015)
+    gate = budget.gate("test provider", "m", stage="generate")
+    run(api, tmp_path, kept, [], gate=gate, paid=known.__contains__)  # the fake's results begin with the last
+    assert len(kept.replies) == 10 and budget.spent == pytest.approx(10 * 0.0015)
 
 
 def test_resubmission_is_inside_the_budget(api, tmp_path):

@@ -15,10 +15,11 @@ from llm.serving import ask, reply
 from posology.errors import BudgetReached, PosologyError, StoreError
 from posology.llm.budget import BudgetHeld
 from posology.llm.contract import ModelCallError, Reply, Usage
-from posology.llm.engine import Engine, Interrupted, Tagged
+from posology.llm.engine import Engine, Tagged
 from posology.llm.ledger import Ledger
 from posology.llm.limits import Limits
 from posology.llm.scripted import Scripted
+from posology.llm.stopping import Interrupted
 
 
 class Model:
@@ -192,6 +193,19 @@ def test_a_call_that_keeps_failing_is_given_up_and_sent_again_by_the_next_run(pa
     assert all(r.reply for r in results)
 
 
+def test_a_reply_beside_failures_says_so_in_every_run(path):
+    def say(text, attempt):
+        return error({"q3": "overloaded", "q5": "malformed"}[text]) if text in failing and attempt == 1 else "ok"
+
+    failing = {"q3", "q5"}
+    results, _ = run(path, Model(say), tagged(8), limits=Limits(concurrency=4, attempts=1))
+    assert {r.tag for r in results if r.error} == {3, 5}
+    failing = {"q5"}
+    for _ in range(2):
+        results, _ = run(path, Model(say), tagged(10), limits=Limits(concurrency=4))
+        assert {r.tag for r in results if r.reply.late} == {3, 5}
+
+
 @pytest.mark.parametrize("kind", ["auth", "not_found"])
 def test_a_refused_key_stops_at_the_first_call(path, kind):
     model = Model(lambda text, attempt: error(kind))
@@ -268,6 +282,15 @@ def test_a_server_that_stays_down_ends_the_run_and_the_next_one_finishes_it(path
     final, _ = run(path, again, tagged(300))
     assert len(final) == 300
     assert sum(again.sent.values()) == 300 - len(results)
+
+
+def test_a_call_that_the_server_never_answers_does_not_end_the_run(path):
+    model = Model(lambda text, attempt: error("overloaded", raw="why") if text == "q7" else "ok", seconds=0.001)
+    results, raised = run(path, model, tagged(30), limits=Limits(concurrency=8, patience=0.1, attempts=1000))
+    assert raised is None and len(results) == 30
+    assert [(r.tag, r.error.kind, r.error.raw) for r in results if r.error] == [(7, "overloaded", "why")]
+    with Ledger(path) as ledger:
+        assert (ledger.stats()[0].answered, ledger.stats()[0].failed) == (29, 1)
 
 
 def test_a_hundred_faults_lose_no_row(path):

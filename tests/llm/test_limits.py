@@ -179,14 +179,14 @@ def test_timeouts_end_only_what_is_overdue():
 
 def test_the_breaker_stops_at_once_only_before_the_first_success():
     breaker = Breaker(Limits(breaker=3))
-    assert [breaker.failed(failed("connection")) for _ in range(3)] == [False, False, True]
+    assert [breaker.failed(failed("connection"), str(n)) for n in range(3)] == [False, False, True]
     breaker = Breaker(Limits(breaker=3))
     breaker.succeeded()
-    assert not any(breaker.failed(failed("connection")) for _ in range(50))
+    assert not any(breaker.failed(failed("connection"), str(n)) for n in range(50))
     assert breaker.outage
     breaker.succeeded()
     assert not breaker.outage
-    assert not any(Breaker(Limits()).failed(failed("rate_limited")) for _ in range(50))
+    assert not any(Breaker(Limits()).failed(failed("rate_limited"), "a") for _ in range(50))
 
 
 def test_the_breaker_loses_patience(monkeypatch):
@@ -195,12 +195,32 @@ def test_the_breaker_loses_patience(monkeypatch):
     breaker = Breaker(Limits(patience=100))
     breaker.succeeded()
     now[0] = 1000.0  # a long pause without calls is no failure
-    assert not breaker.failed(failed("rate_limited"))
+    assert not breaker.failed(failed("rate_limited"), "a")
     now[0] = 1099.0
-    assert not breaker.failed(failed("overloaded"))
+    assert not breaker.failed(failed("overloaded"), "b")
     now[0] = 1101.0
-    assert breaker.failed(failed("rate_limited"))
-    assert Breaker(Limits(patience=100)).failed(failed("rate_limited", after=101.0))
+    assert breaker.failed(failed("rate_limited"), "a")
+    assert Breaker(Limits(patience=100)).failed(failed("rate_limited", after=101.0), "a")
+
+
+def test_the_breaker_blames_a_call_that_fails_alone_and_the_server_if_others_fail_too(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("posology.llm.limits.time.monotonic", lambda: now[0])
+    for kind, others, blamed in [
+        *((kind, [], True) for kind in ("overloaded", "timeout", "malformed")),
+        *((kind, [], False) for kind in ("connection", "rate_limited")),
+        ("overloaded", ["b"], False),
+    ]:
+        breaker = Breaker(Limits(patience=100))
+        breaker.succeeded()
+        now[0] += 1000.0
+        for call in ["a", *others]:
+            assert not breaker.failed(failed(kind), call) and not breaker.blames(failed(kind))
+        now[0] += 101.0
+        assert breaker.failed(failed(kind), "a") is not blamed
+        assert breaker.blames(failed(kind)) is blamed
+        breaker.forget()
+        assert not breaker.failed(failed(kind), "c") and not breaker.blames(failed(kind))
 
 
 def test_backoff_doubles_spreads_and_obeys():

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from posology.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -77,6 +79,9 @@ def show(result: dict[str, Any], *, as_json: bool, human: RenderableType) -> Non
     """Ends a verb on stdout: with one JSON object, or with a table or text for people."""
     if as_json:
         sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    if isinstance(human, str):
+        typer.echo(human)  # as it is: rich would take what stands in brackets for markup, and wrap what a program reads
         return
     from rich.console import Console
 

@@ -45,6 +45,7 @@ _ALSO_WORDS = frozenset(
     "Will May Mark Grant Grace Hope Rose Bill Art Faith Joy April June August Dean Drew Chase".split()
 )
 _WORD = re.compile(r"[A-Z][\w'-]*")
+_ANY_DIGIT = re.compile(r"\d")
 
 
 def _digits(text: str) -> str:
@@ -80,24 +81,35 @@ def _is_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One kind of personal data: where it stands (the group `value`, or all), and what else must hold."""
+    """One kind of personal data: where it stands (the group `value`, or all), and what else must hold.
+
+    One of the clues, as it is or in lower case, stands in every text that holds a value, `0` for any digit: most texts
+    have none, and need not be searched.
+    """
 
     name: str
+    clues: tuple[str, ...]
     pattern: re.Pattern[str]
     holds: Callable[[str], bool] = lambda _: True
 
 
 _STREET = "Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Close|Court|Ct|Way|Place|Pl|Crescent|Terrace|Boulevard|Blvd"
+_AT, _DIGIT = ("@",), ("0",)
 # In this order: a value that one kind has replaced is not looked at by the next.
 _KINDS = (
-    _Kind("email", re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")),
-    _Kind("link", re.compile(r"\b(?:https?://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]", re.IGNORECASE)),
-    _Kind("ip", re.compile(r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b")),
-    _Kind("iban", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"), _is_iban),
-    _Kind("card", re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"), _is_card),
-    _Kind("national_id", re.compile(r"\b(?:\d{3}-\d{2}-\d{4}|[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D])\b")),
+    _Kind("email", _AT, re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")),
+    _Kind("link", ("://", "www."), re.compile(r"\b(?:https?://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]", re.IGNORECASE)),
+    _Kind("ip", _DIGIT, re.compile(r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b")),
+    _Kind("iban", _DIGIT, re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"), _is_iban),
+    _Kind("card", _DIGIT, re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"), _is_card),
+    _Kind(
+        "national_id",
+        _DIGIT,
+        re.compile(r"\b(?:\d{3}-\d{2}-\d{4}|[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D])\b"),
+    ),
     _Kind(
         "birth_date",
+        _DIGIT,
         re.compile(
             r"\b(?:born(?: on)?|dob|d\.o\.b\.?|date of birth|birthday)(?:\s+is)?[:\s]+"
             r"(?P<value>\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2}(?:st|nd|rd|th)? [A-Za-z]{3,9},? \d{4})",
@@ -105,31 +117,45 @@ _KINDS = (
         ),
     ),
     _Kind(
-        "phone", re.compile(r"(?<![\w.,-])\+\d{1,3}[ .-]?(?:\(\d{1,5}\)|\d)(?:[ ./-]?\(?\d\)?){5,13}(?!\w)"), _is_phone
+        "phone",
+        _DIGIT,
+        re.compile(r"(?<![\w.,-])\+\d{1,3}[ .-]?(?:\(\d{1,5}\)|\d)(?:[ ./-]?\(?\d\)?){5,13}(?!\w)"),
+        _is_phone,
     ),
-    _Kind("phone", re.compile(r"(?<![\w.,-])\(?0\d{2,4}\)?(?:[ ./-]?\d){5,9}(?!\w)"), _is_phone),
-    _Kind("phone", re.compile(r"(?<![\w.,-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\w)")),
-    _Kind("number", re.compile(r"\b(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z]{1,6}[-_#/]?(?:\d[-/]?){5,}[A-Za-z]{0,3}\b")),
-    _Kind("number", re.compile(r"(?<![\w£$€])\d(?:[ -]?\d){5,18}(?![\w%])")),
-    _Kind("postcode", re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b")),
-    _Kind("address", re.compile(rf"\b\d{{1,5}}[A-Za-z]?,? (?:{_NAME} ){{1,3}}(?:{_STREET})\b")),
-    _Kind("handle", re.compile(r"(?<![\w@/.])@[A-Za-z]\w{2,30}")),
+    _Kind("phone", _DIGIT, re.compile(r"(?<![\w.,-])\(?0\d{2,4}\)?(?:[ ./-]?\d){5,9}(?!\w)"), _is_phone),
+    _Kind("phone", _DIGIT, re.compile(r"(?<![\w.,-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\w)")),
+    _Kind(
+        "number",
+        _DIGIT,
+        re.compile(r"\b(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z]{1,6}[-_#/]?(?:\d[-/]?){5,}[A-Za-z]{0,3}\b"),
+    ),
+    _Kind("number", _DIGIT, re.compile(r"(?<![\w£$€])\d(?:[ -]?\d){5,18}(?![\w%])")),
+    _Kind("postcode", _DIGIT, re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b")),
+    _Kind("address", _DIGIT, re.compile(rf"\b\d{{1,5}}[A-Za-z]?,? (?:{_NAME} ){{1,3}}(?:{_STREET})\b")),
+    _Kind("handle", _AT, re.compile(r"(?<![\w@/.])@[A-Za-z]\w{2,30}")),
     _Kind(
         "name",
+        ("name", "account holder"),
         re.compile(rf"\b(?i:my name is|my name's|name:|account holder:?|in the name of)[ \t]+(?P<value>{_FULL_NAME})"),
         _is_name,
     ),
     _Kind(
         "name",
+        ("i am", "i'm", "i\u2019m", "this is", "it's", "speaking", "ask for"),
         re.compile(
             rf"\b(?i:i am|i'm|i\u2019m|this is|it's|speaking to|speaking with|ask for)[ \t]+(?P<value>{_FULL_NAME})"
             r"(?=\s*(?:[,.!\n]|$|here\b|from\b|speaking\b|and\b))"
         ),
         _is_name,
     ),
-    _Kind("name", re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?[ \t]+(?P<value>{_FULL_NAME})")),
     _Kind(
         "name",
+        ("Mr", "Ms", "Miss", "Dr", "Prof"),
+        re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?[ \t]+(?P<value>{_FULL_NAME})"),
+    ),
+    _Kind(
+        "name",
+        ("\n",),
         re.compile(
             rf"\b(?i:regards|sincerely|cheers|thanks|thank you|best wishes|yours truly|yours|best),?[ "
             rf"\t]*\n+\s*(?P<value>{_FULL_NAME})[ \t]*(?=$|\n)"
@@ -138,6 +164,7 @@ _KINDS = (
     ),
     _Kind(
         "name",
+        ("Hi", "Hello", "Hey", "Dear"),
         re.compile(rf"(?m)^[ \t]*(?:Hi|Hello|Hey|Dear|Hiya)[ \t]+(?P<value>{_FULL_NAME})(?=[ \t]*(?:[,!.\u2013-]|$))"),
         _is_name,
     ),
@@ -164,11 +191,14 @@ class Masker:
         self._random = random.Random(seed)
         self._stand_ins: dict[tuple[str, str], str] = {}
         self._names: set[str] = set()
+        self._searched: dict[str, list[_Found]] = {}
         self.counts: Counter[str] = Counter()
 
     def learn_names(self, text: str) -> None:
         """Remembers the names in a text, so that they are masked in others too, where no cue stands before them."""
-        for found in _find(text):
+        if text not in self._searched:
+            self._searched[text] = _find(text)
+        for found in self._searched[text]:
             if found.kind == "name":
                 words = text[found.start : found.end].split()
                 self._names |= {word for word in words if len(word) > 2 and word not in _ALSO_WORDS}
@@ -177,7 +207,7 @@ class Masker:
         """The text with stand-ins for what was found; `counts` says how many of each kind."""
         self.learn_names(text)
         parts, end = [], 0
-        for found in _find(text, self._names):
+        for found in _and_names(text, self._searched[text], self._names):
             parts += [text[end : found.start], self._stand_in_for(found.kind, text[found.start : found.end])]
             end = found.end
             self.counts[found.kind] += 1
@@ -256,20 +286,29 @@ def mask_conversation(conversation: Conversation, seed: int = 0) -> tuple[Conver
     return replace(conversation, messages=messages), masker.counts
 
 
-def _find(text: str, names: Set[str] = frozenset()) -> list[_Found]:
-    """What is to be masked, in the order of the text; of overlapping finds the kind that stands first in the list."""
+def _find(text: str) -> list[_Found]:
+    """What is to be masked; of overlapping finds the kind that stands first in the list."""
     found: list[_Found] = []
-
-    def add(kind: str, start: int, end: int) -> None:
-        if all(end <= other.start or other.end <= start for other in found):
-            found.append(_Found(kind, start, end))
-
+    folded = f"{text}\0{_ANY_DIGIT.sub('0', text.lower())}"
     for kind in _KINDS:
+        if not any(clue in folded for clue in kind.clues):
+            continue
+        group = "value" if "value" in kind.pattern.groupindex else 0
         for match in kind.pattern.finditer(text):
-            group = "value" if "value" in kind.pattern.groupindex else 0
             if kind.holds(match[group]):
-                add(kind.name, *match.span(group))
-    for name in sorted(names & set(_WORD.findall(text))):
+                _add(found, kind.name, *match.span(group))
+    return found
+
+
+def _and_names(text: str, found: Sequence[_Found], names: Set[str]) -> list[_Found]:
+    """What was found and, outside of it, every standing of the names; in the order of the text."""
+    both = list(found)
+    for name in sorted(names & set(_WORD.findall(text))) if names else ():
         for match in re.finditer(rf"\b{re.escape(name)}\b", text):
-            add("name", *match.span())
-    return sorted(found, key=lambda value: value.start)
+            _add(both, "name", *match.span())
+    return sorted(both, key=lambda value: value.start)
+
+
+def _add(found: list[_Found], kind: str, start: int, end: int) -> None:
+    if all(end <= other.start or other.end <= start for other in found):
+        found.append(_Found(kind, start, end))

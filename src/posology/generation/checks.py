@@ -23,10 +23,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from posology.generation.injection import obeyed
-from posology.generation.language import NAMES, differs
+from posology.generation.language import NAMES, turns_differ
 from posology.generation.plan import PlanRow
 from posology.matching.near import NearRule
 from posology.matching.normalise import normalise
@@ -60,7 +60,7 @@ class Limits:
             raise ValueError(f"unknown language {self.language!r}; known are {', '.join(NAMES)}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots, for the sake of what several checks need and is made once
 class Subject:
     """What a check looks at.
 
@@ -78,15 +78,32 @@ class Subject:
     limits: Limits
     real: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def opening(self) -> str:
         """The first customer message, empty if there is none."""
         return next((m.content for m in self.messages if m.role == "user"), "")
 
-    @property
+    @cached_property
     def text(self) -> str:
         """All turns, one a line."""
         return "\n".join(message.content for message in self.messages)
+
+    @cached_property
+    def folded(self) -> str:
+        """All turns in lower case."""
+        return self.text.lower()
+
+    @cached_property
+    def normalised(self) -> tuple[str, ...]:
+        """Each turn in the form in which two texts count as the same."""
+        return tuple(normalise(message.content) for message in self.messages)
+
+    @cached_property
+    def copies(self) -> tuple[str, ...]:
+        """What might be copied, normalised: the first message, longer ones after it, and all of them together."""
+        texts = [text for text, message in zip(self.normalised, self.messages, strict=True) if message.role == "user"]
+        longer = [text for text in texts[1:] if len(text.split()) >= self.limits.copied_words]
+        return (*texts[:1], *longer, *([" ".join(texts)] if len(texts) > 1 else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +162,7 @@ def _empty_turn(subject: Subject) -> str | None:
 
 def _repeated_turn(subject: Subject) -> str | None:
     seen: dict[str, int] = {}
-    for place, message in enumerate(subject.messages, start=1):
-        text = normalise(message.content)
+    for place, text in enumerate(subject.normalised, start=1):
         if text in seen and len(text.split()) > 2:
             return f"Turn {place} repeats turn {seen[text]}."
         seen.setdefault(text, place)
@@ -154,13 +170,9 @@ def _repeated_turn(subject: Subject) -> str | None:
 
 
 def _language(subject: Subject) -> str | None:
-    if subject.limits.language is None:
-        return None
-    for text in (subject.text, *(message.content for message in subject.messages)):
-        other = differs(text, subject.limits.language)
-        if other:
-            return f"It is in {NAMES[other]}, not in {NAMES[subject.limits.language]}."
-    return None
+    wanted = subject.limits.language
+    other = wanted and turns_differ([message.content for message in subject.messages], wanted)
+    return f"It is in {NAMES[other]}, not in {NAMES[wanted]}." if wanted and other else None
 
 
 _PLACEHOLDER = re.compile(
@@ -215,9 +227,14 @@ def _pattern(
     """
 
     def check(subject: Subject) -> str | None:
+        folded = subject.folded
+        for needle in needles:
+            if needle in folded:
+                break
+        else:
+            return None
         for place, message in enumerate(subject.messages, start=1):
-            folded = message.content.lower()
-            if any(needle in folded for needle in needles) and pattern.search(message.content):
+            if pattern.search(message.content):
                 return f"Turn {place} {detail}."
         return None
 
@@ -233,47 +250,50 @@ def _said(example: str) -> tuple[tuple[str, frozenset[str]], ...]:
     return tuple((text, frozenset(shingles(text))) for text in (*texts, *whole))
 
 
-def _candidates(subject: Subject) -> list[str]:
-    """What might be copied: the first message, longer ones of the customer after it, and all of them together."""
-    texts = [normalise(m.content) for m in subject.messages if m.role == "user"]
-    longer = [text for text in texts[1:] if len(text.split()) >= subject.limits.copied_words]
-    return [*texts[:1], *longer, *([" ".join(texts)] if len(texts) > 1 else [])]
-
-
 def _copied_exact(subject: Subject) -> str | None:
-    if normalise(subject.opening) in subject.real:
+    if not subject.real.isdisjoint(subject.copies[:1]):
         return "The first message stands in the real data."
-    candidates = _candidates(subject)
     for example in subject.row.examples:
-        if any(text == known for text in candidates for known, _ in _said(example.text)):
+        if any(known in subject.copies for known, _ in _said(example.text)):
             return f"It copies the example {example.id}."
     return None
 
 
 def _copied_near(subject: Subject) -> str | None:
     threshold = subject.limits.near.jaccard
-    for text in _candidates(subject):
-        own = shingles(text)
+    for text in subject.copies:
         for example in subject.row.examples:
             for known, theirs in _said(example.text):
-                score = _jaccard(own, theirs, threshold)
+                score = _jaccard(text, theirs, threshold)
                 if score >= threshold and text != known:
                     return f"It is nearly the example {example.id} (similarity {score:.2f}, from {threshold:.2f} on)."
     return None
 
 
-def _jaccard(left: set[str], right: frozenset[str], threshold: float) -> float:
-    """The similarity of two sets of shingles; 0 where their sizes alone keep it below the threshold."""
-    if min(len(left), len(right)) < threshold * max(len(left), len(right)):
-        return 0.0
-    shared = len(left & right)
-    return shared / (len(left) + len(right) - shared)
+def _jaccard(text: str, theirs: frozenset[str], threshold: float) -> float:
+    """The similarity of a text to a set of shingles; 0 where too many of them are not in it to reach the threshold.
+
+    To look for a few of them takes a tenth of the time of cutting the text up.
+    """
+    padded, missing = f" {text} ", (1 - threshold) * len(theirs) + 1e-6
+    for shingle in theirs:
+        if shingle not in padded:
+            missing -= 1
+            if missing < 0:
+                return 0.0
+    own = shingles(text)
+    shared = len(own & theirs)
+    return shared / (len(own) + len(theirs) - shared)
 
 
 def _obeyed_injection(subject: Subject) -> str | None:
     return obeyed(subject.text, subject.quoted)
 
 
+_DISCLAIMER_NEEDLES = (
+    *(" ai", "artificial", "language model", "virtual assistant model", " llm", "my training data"),
+    *("my knowledge cutoff", "my programming", "i was trained", "i cannot", "i can't", "i am unable", "i am not able"),
+)
 _PLACEHOLDER_NEEDLES = (*"[{<$", "xxxx", "____", "####", "insert_", "your_", "lorem", "todo", "tbd")
 _MARKUP_NEEDLES = tuple("#*_`|[<&\u2022-")
 _META_NEEDLES = (
@@ -288,7 +308,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "repeated_turn": _repeated_turn,
     "language": _language,
     "placeholder": _pattern(_PLACEHOLDER, "holds a placeholder", _PLACEHOLDER_NEEDLES),
-    "disclaimer": _pattern(_DISCLAIMER, "speaks as a language model or declines"),
+    "disclaimer": _pattern(_DISCLAIMER, "speaks as a language model or declines", _DISCLAIMER_NEEDLES),
     "meta_talk": _pattern(_META, "speaks about the text itself", _META_NEEDLES),
     "markup": _pattern(_MARKUP, "holds markup", _MARKUP_NEEDLES),
     "copied_exact": _copied_exact,

@@ -12,13 +12,11 @@ from posology.generation.feedback import NotThese
 from posology.generation.plan import PlanRow
 from posology.generation.prompts import Prompt, Prompts, PromptTooLong, Turn
 from posology.generation.replies import SCHEMAS, Draft, Unreadable, read_reply, read_turn
-from posology.llm.contract import ChatRequest, ModelCallError, Reply
+from posology.llm.contract import COMPLETION, ChatRequest, ModelCallError, Reply
 from posology.records import EMPTY, Message
 
 _SIDES = ("agent", "customer")
 _SEEDS = 1 << 31
-# The role of a lone message that a local model continues as it stands.
-_COMPLETION = "completion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ class Exchange:
         sampling, mode = self._sampling, self._prompts.mode
         messages = prompt.messages
         if sampling.completion and mode == "continuation":
-            messages = ((_COMPLETION, "\n\n".join(content for _, content in messages)),)
+            messages = ((COMPLETION, "\n\n".join(content for _, content in messages)),)
         seed = _another_seed(self.seed, self.step) if self.step > 1 else self.seed
         return ChatRequest(
             model=sampling.model,

@@ -14,12 +14,13 @@ from posology.records import Conversation
 
 _OPENING_WORDS = 8
 _OPENING_LETTERS = 60
-_NAME = r"([A-Z][a-z]{2,15}(?: [A-Z][a-z]{1,15})?)"
+_NAME = r"([A-Z][a-z]{2,15}(?: [A-Z][a-z]{1,15})?)(?=\s*(?:[,.!\n]|$))"
 _NAMES = re.compile(
-    rf"(?:\b[Mm]y name is|\bI am|\bI'm|\bthis is|\bfrom|(?:^|\n)(?:Hi|Hello|Dear|Thanks|Thank you|Regards|Best|"
-    rf"Cheers),?"
-    rf"|\bM(?:r|rs|s)\.?)\s+{_NAME}(?=\s*(?:[,.!\n]|$))"
+    r"(?:\b(?:[Mm]y name is|I am|I'm|this is|from|M(?:r|rs|s)\.?)"
+    rf"|(?:^|\n)(?:Hi|Hello|Dear|Thanks|Thank you|Regards|Best|Cheers),?)\s+{_NAME}"
 )
+# Without the cue before it: what few messages hold, and is found several times as fast.
+_MAYBE_NAME = re.compile(_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Feedback:
         if words and words not in known:
             known.append(words)
         for message in conversation.messages:
-            for name in _NAMES.findall(message.content):
+            for name in _NAMES.findall(message.content) if _MAYBE_NAME.search(message.content) else ():
                 if name not in self._names:
                     self._names.append(name)
 

@@ -25,7 +25,6 @@ from posology.generation.plan import PlanRow
 from posology.generation.prompts import Prompts
 from posology.generation.replies import Draft
 from posology.llm.contract import FATAL, ChatRequest, ModelCallError, Reply
-from posology.matching.normalise import normalise
 from posology.records import Conversation
 
 Answer = Reply | ModelCallError
@@ -117,6 +116,7 @@ class _Place:
     openings: tuple[str, ...] = ()
     limit: int | None = None
     exchange: Exchange | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,7 @@ class Generator:
             raise ValueError(f"an answer to {key!r}, which was not asked")
         if isinstance(answer, ModelCallError) and answer.kind in FATAL:
             raise answer
+        place.late |= isinstance(answer, Reply) and answer.late
         if place.exchange.take(answer):
             self._ready.append(place)
         else:
@@ -272,10 +273,13 @@ class Generator:
         while self._waiting and (self._judged in self._waiting or all_places):
             if self._judged not in self._waiting:
                 self._judged = min(self._waiting)
-            outcome = self._judge(self._waiting.pop(self._judged))
+            place = self._waiting.pop(self._judged)
+            outcome = self._judge(place)
             self._judged += 1
             if self._rules.feedback:
-                self._behind.append(outcome.conversation if isinstance(outcome, Candidate) else None)
+                # A run that had no reply here has fed nothing back, and what it bought after this must be found again.
+                fed_back = None if isinstance(outcome, Rejected) or place.late else outcome.conversation
+                self._behind.append(fed_back)
             yield outcome
 
     def _judge(self, place: _Place) -> Outcome:
@@ -288,7 +292,7 @@ class Generator:
         subject = Subject(draft.messages, place.row, exchange.quoted, self._rules.limits, self._real)
         failed = failures(subject)
         # A hash of 64 bits keeps memory small; two of 100,000 texts collide once in billions of runs.
-        identity = hash((place.row.topic, *(normalise(message.content) for message in draft.messages)))
+        identity = hash((place.row.topic, *subject.normalised))
         if not failed and identity in self._seen:
             failed = [Failure("repeats_candidate", "It repeats an earlier candidate word for word.")]
         if failed:

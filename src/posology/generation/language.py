@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 #: Language by ISO 639-1 code, in English words.
 NAMES = {
@@ -64,6 +65,11 @@ _LANGUAGES_OF_WORD: dict[str, tuple[str, ...]] = {
     word: tuple(name for name, small in _OF_WORD.items() if word in small)
     for word in frozenset().union(*_OF_WORD.values())
 }
+#: The small words of all languages but one.
+_OTHERS = {
+    language: frozenset().union(*(words for other, words in _OF_WORD.items() if other != language))
+    for language in _OF_WORD
+}
 _SCRIPTS = {
     "CYRILLIC": "ru",
     "GREEK": "el",
@@ -77,6 +83,7 @@ _SCRIPTS = {
     "HANGUL": "ko",
 }
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+_ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")  # the same in plain lower case, twice as fast
 _LEAST_HITS = 3
 _LEAST_LETTERS = 4
 
@@ -86,7 +93,7 @@ def language_of(text: str) -> str | None:
     script = _script(text)
     if script is not None:
         return script
-    hits = _hits(text)
+    hits = _hits(_words(text))
     if not hits:
         return None
     (best, most), *others = hits.most_common(2)
@@ -102,15 +109,21 @@ def differs(text: str, language: str) -> str | None:
     """
     script = _script(text)
     if language in _OF_WORD:
-        if script is not None:
-            return script
-        hits = _hits(text)
-        best, most = max(hits.items(), key=lambda item: item[1], default=("", 0))
-        return best if most >= _LEAST_HITS and most >= 2 * hits[language] + 1 and best != language else None
+        return script or _other(_words(text), language)
     if script is not None:
         # Japanese and Korean texts may be written in Chinese characters for the most part.
         return script if script != language and {script, language} - {"zh", "ja", "ko"} else None
     return language_of(text)
+
+
+def turns_differ(turns: Sequence[str], language: str) -> str | None:
+    """The language of a conversation or, if that is right, of the first of its turns that is in another; else None."""
+    if language not in _OF_WORD or not all(map(str.isascii, turns)):
+        found = (differs(text, language) for text in ("\n".join(turns), *turns))
+        return next((other for other in found if other is not None), None)
+    words = [_words(text) for text in turns]
+    found = (_other(said, language) for said in ([*chain.from_iterable(words)], *words))
+    return next((other for other in found if other is not None), None)
 
 
 def common_language(texts: Iterable[str]) -> str | None:
@@ -122,12 +135,24 @@ def common_language(texts: Iterable[str]) -> str | None:
     return language if 2 * most > found.total() else None
 
 
-def _hits(text: str) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for word in _WORD.findall(text.lower().replace("\u2019", "'")):
-        for language in _LANGUAGES_OF_WORD.get(word, ()):
-            found[language] += 1
-    return found
+def _words(text: str) -> list[str]:
+    folded = text.lower().replace("\u2019", "'")
+    return (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
+
+
+def _other(words: Sequence[str], language: str) -> str | None:
+    """The language of most small words, if it clearly is another."""
+    own = sum(map(_OF_WORD[language].__contains__, words))
+    least = max(_LEAST_HITS, 2 * own + 1)
+    if sum(map(_OTHERS[language].__contains__, words)) < least:  # all others together: as it is nearly always
+        return None
+    best, most = max(_hits(words).items(), key=lambda item: item[1])
+    return best if most >= least and best != language else None
+
+
+def _hits(words: Iterable[str]) -> Counter[str]:
+    """How many small words of each language there are."""
+    return Counter(language for word in words for language in _LANGUAGES_OF_WORD.get(word, ()))
 
 
 def _script(text: str) -> str | None:

@@ -161,13 +161,14 @@ class _Rotation(Generic[_T]):
         taken: list[int] = []
         while len(taken) < n:
             if not self._waiting:
-                self._waiting = [int(i) for i in self._rng.permutation(len(self._items))]
-            place = next((p for p, item in enumerate(self._waiting) if item not in taken), None)
-            if place is None:
+                self._waiting = self._rng.permutation(len(self._items)).tolist()
+            for place, item in enumerate(self._waiting):
+                if item not in taken:
+                    taken.append(self._waiting.pop(place))
+                    break
+            else:
                 # Only items of this very hand are left of the pass: begin the next one with the others.
-                self._waiting += [int(i) for i in self._rng.permutation(len(self._items))]
-                continue
-            taken.append(self._waiting.pop(place))
+                self._waiting += self._rng.permutation(len(self._items)).tolist()
         return [self._items[i] for i in taken]
 
 

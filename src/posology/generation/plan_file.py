@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,15 @@ def write_plan(path: Path, rows: Iterable[PlanRow]) -> int:
     Raises:
         StoreError: The file cannot be written.
     """
-    return write_jsonl(path, map(asdict, rows))
+    return write_jsonl(path, map(_as_json, rows))
+
+
+def _as_json(row: PlanRow) -> dict[str, Any]:
+    """As `dataclasses.asdict` has it, which copies every value first."""
+    value: dict[str, Any] = {name: getattr(row, name) for name in _KNOWN}
+    value["persona"] = {"name": row.persona.name, "about": row.persona.about}
+    value["examples"] = [{"id": example.id, "text": example.text} for example in row.examples]
+    return value
 
 
 def read_plan(path: Path, *, topics: Collection[str], material: Material) -> list[PlanRow]:

@@ -1,8 +1,7 @@
 """From a plan row to the messages of a call.
 
-Templates are Jinja2 files with the blocks `system`, `user` and, where the reply is to continue a text, `prefill`. A
-user's folder may hold files of the same names, which win over the package's. All foreign text reaches a template inside
-a fence (`posology.generation.quoting`), and is never itself taken for a template.
+All foreign text reaches a template (`posology.generation.filling`) inside a fence (`posology.generation.quoting`), and
+is never itself taken for a template.
 
 **What is trimmed when a prompt is too long**, one step at a time until it fits: what is fed back as "not these",
 products from the last, docs from the last down to one, examples from the last down to one, then the remaining section
@@ -13,23 +12,18 @@ its size.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from posology.errors import ConfigError
 from posology.generation.feedback import NotThese
+from posology.generation.filling import Templates
 from posology.generation.material import Material
 from posology.generation.plan import MODES, Mode, PlanRow
 from posology.generation.quoting import defanged, fenced
-
-if TYPE_CHECKING:
-    from jinja2 import Environment, Template
 
 TEMPLATES_OF: Mapping[Mode, tuple[str, ...]] = {
     "dialogue": ("dialogue",),
@@ -40,9 +34,6 @@ TEMPLATES_OF: Mapping[Mode, tuple[str, ...]] = {
 VARIABLES = frozenset(
     {"row", "language", "docs", "products", "examples", "lines", "avoid", "step", "last", "last_of_side"}
 )
-_BLOCKS = ("system", "user", "prefill")
-_VERSION = re.compile(r"version:\s*(\w+)")
-_BLANK_LINES = re.compile(r"\n{3,}")
 _SHORTEST_SECTION = 400
 _BEGIN = "Write your first message."
 
@@ -105,6 +96,8 @@ class _Parts:
 
 def estimated_tokens(text: str) -> int:
     """About how many tokens a text has: a token for 4 ASCII characters, and for 1.5 others; on the safe side."""
+    if text.isascii():
+        return ceil(len(text) / 4)
     ascii_ = len(text.encode("ascii", "ignore"))
     return ceil(ascii_ / 4 + (len(text) - ascii_) / 1.5)
 
@@ -127,64 +120,15 @@ class Prompts:
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"no mode {mode!r}")
-        if folder is not None and not folder.is_dir():
-            raise ConfigError(f"the folder of templates {folder} does not exist.", remedy="Check the path.")
         self.mode: Mode = mode
         self._material = material
         self._language = language
-        self._folder = folder
-        self._templates = {name: self._load(name) for name in TEMPLATES_OF[mode]}
+        self._templates = Templates(TEMPLATES_OF[mode], VARIABLES, folder)
 
-    @cached_property
-    def _environment(self) -> Environment:
-        from jinja2 import ChoiceLoader, FileSystemLoader, PackageLoader, StrictUndefined
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-        own = [FileSystemLoader(self._folder)] if self._folder is not None else []
-        return ImmutableSandboxedEnvironment(
-            loader=ChoiceLoader([*own, PackageLoader("posology.generation")]),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            autoescape=False,
-        )
-
-    def _load(self, name: str) -> Template:
-        from jinja2 import TemplateError, TemplateSyntaxError, meta
-
-        file = f"{name}.md.j2"
-        try:
-            template = self._environment.get_template(file)
-            tree = self._environment.parse(self._source(file))
-            unknown = meta.find_undeclared_variables(tree) - VARIABLES - _set_by_itself(tree)
-        except TemplateSyntaxError as error:
-            where = f"{error.filename or error.name or file}, line {error.lineno}"
-            raise ConfigError(f"template {where}: {error.message}.", remedy="Correct the template.") from None
-        except (TemplateError, UnicodeDecodeError, OSError) as error:
-            raise ConfigError(f"template {file} cannot be loaded: {error}.", remedy="Correct the template.") from None
-        if unknown:
-            raise ConfigError(
-                f"template {template.filename} uses the unknown variable {min(unknown)!r}.",
-                remedy=f"Known are {', '.join(sorted(VARIABLES))}.",
-            )
-        if "user" not in template.blocks:
-            raise ConfigError(f"template {template.filename} has no block 'user'.", remedy="Add {% block user %}.")
-        return template
-
-    def _source(self, file: str) -> str:
-        assert self._environment.loader is not None
-        return self._environment.loader.get_source(self._environment, file)[0]
-
-    @cached_property
+    @property
     def version(self) -> str:
         """Names, versions and content of the templates, for provenance: `dialogue-1-0a1b2c3d`."""
-        named = []
-        for name in self._templates:
-            sources = [self._source(f"{part}.md.j2") for part in (name, "parts")]
-            stated = _VERSION.search(sources[0])
-            digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()[:8]
-            named.append(f"{name}-{stated[1] if stated else '0'}-{digest}")
-        return "+".join(named)
+        return self._templates.version
 
     def render(self, row: PlanRow, *, limit: int, avoid: NotThese | None = None, turn: Turn | None = None) -> Prompt:
         """The prompt of a row.
@@ -213,19 +157,29 @@ class Prompts:
             trimmed.append(what)
 
     def _parts(self, row: PlanRow, avoid: NotThese) -> _Parts:
-        sections = (self._material.sections[name] for name in row.docs)
-        products = (self._material.products[name] for name in row.catalog)
         return _Parts(
-            tuple(f"{section.heading}\n\n{section.text}" for section in sections),
-            tuple("\n".join(f"{key}: {value}" for key, value in product.items()) for product in products),
+            tuple(self._sections[name] for name in row.docs),
+            tuple(self._products[name] for name in row.catalog),
             tuple(example.text for example in row.examples),
             avoid,
         )
 
+    @cached_property
+    def _sections(self) -> dict[str, str]:
+        sections = self._material.sections
+        return {name: f"{section.heading}\n\n{section.text}" for name, section in sections.items()}
+
+    @cached_property
+    def _products(self) -> dict[str, str]:
+        products = self._material.products
+        return {
+            name: "\n".join(f"{key}: {value}" for key, value in product.items()) for name, product in products.items()
+        }
+
     def _messages(
         self, row: PlanRow, parts: _Parts, turn: Turn | None
     ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-        template = self._templates[TEMPLATES_OF[self.mode][0] if turn is None else turn.side]
+        template = TEMPLATES_OF[self.mode][0] if turn is None else turn.side
         if turn is not None and turn.side == "customer":
             # What the agents of real examples say would tell the customer the rules.
             parts = replace(parts, docs=(), examples=tuple(map(_customer_lines, parts.examples)))
@@ -246,7 +200,7 @@ class Prompts:
             "last": fenced("MESSAGE", turn.history[-1]) if turn and turn.history else "",
             "last_of_side": bool(turn and turn.last_of_side),
         }
-        rendered = self._rendered(template, variables)
+        rendered = self._templates.fill(template, variables)
         said = turn.history[:-1] if turn else ()
         # Seen from the side that writes next, the last thing said was the other's, the one before its own, and so on.
         roles = ["user" if (len(said) - place) % 2 == 0 else "assistant" for place in range(len(said))]
@@ -261,40 +215,11 @@ class Prompts:
         ]
         return tuple((role, text) for role, text in messages if text), (*parts.docs, *parts.products, *parts.examples)
 
-    def _rendered(self, template: Template, variables: Mapping[str, Any]) -> dict[str, str]:
-        from jinja2 import TemplateError
-
-        try:
-            context = template.new_context(dict(variables))
-            # Blocks see what the file imports at its top, once its root was run.
-            list(template.root_render_func(context))
-            return {
-                name: _BLANK_LINES.sub("\n\n", "".join(template.blocks[name](context))).strip()
-                if name in template.blocks
-                else ""
-                for name in _BLOCKS
-            }
-        except TemplateError as error:
-            raise ConfigError(
-                f"template {template.filename} cannot be filled in: {error.message}.", remedy="Correct the template."
-            ) from None
-
 
 def _plain(row: PlanRow) -> dict[str, Any]:
     """A row as a dict: the sandbox looks long at every attribute of an object."""
     fields: dict[str, Any] = {name: getattr(row, name) for name in PlanRow.__slots__}
     return fields | {"persona": {"name": row.persona.name, "about": row.persona.about}}
-
-
-def _set_by_itself(tree: Any) -> set[str]:  # noqa: ANN401 - a jinja2 node
-    """Names that a template imports or sets; blocks see them, though the search for undeclared ones does not know."""
-    from jinja2 import nodes
-
-    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
-    names |= {node.target for node in tree.find_all(nodes.Import)}
-    for node in tree.find_all(nodes.FromImport):
-        names |= {name if isinstance(name, str) else name[1] for name in node.names}
-    return names
 
 
 def _shortened(parts: _Parts) -> tuple[str, _Parts] | None:

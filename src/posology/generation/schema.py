@@ -30,33 +30,47 @@ def problem(value: Any, schema: Schema, place: str = "the reply") -> str | None:
     Raises:
         ValueError: The schema uses another keyword, which would otherwise be ignored in silence.
     """
-    if unknown := schema.keys() - _KNOWN:
-        raise ValueError(f"JSON schema keywords {sorted(unknown)} are not supported")
+    fault = _fault(value, schema)
+    if fault is None:
+        return None
+    what, *steps = fault
+    return f"{' of '.join([*steps, place])} {what}"
+
+
+def _fault(value: Any, schema: Schema) -> tuple[str, ...] | None:  # noqa: ANN401
+    """What is wrong, and the steps that lead to it, the innermost first."""
+    if not schema.keys() <= _KNOWN:
+        raise ValueError(f"JSON schema keywords {sorted(schema.keys() - _KNOWN)} are not supported")
     kind = schema.get("type")
     if kind is not None and not (isinstance(value, _TYPES[kind]) and isinstance(value, bool) <= (kind == "boolean")):
-        return f"{place} is no {kind}"
+        return (f"is no {kind}",)
     if "enum" in schema and value not in schema["enum"]:
-        return f"{place} is none of {', '.join(map(str, schema['enum']))}"
-    if isinstance(value, str) and len(value) < schema.get("minLength", 0):
-        return f"{place} is too short"
+        return (f"is none of {', '.join(map(str, schema['enum']))}",)
+    if isinstance(value, str):
+        return ("is too short",) if len(value) < schema.get("minLength", 0) else None
     if isinstance(value, dict):
-        return _object_problem(value, schema, place)
-    return _array_problem(value, schema, place) if isinstance(value, list) else None
+        return _object_fault(value, schema)
+    return _array_fault(value, schema) if isinstance(value, list) else None
 
 
-def _object_problem(value: dict[str, Any], schema: Schema, place: str) -> str | None:
+def _object_fault(value: dict[str, Any], schema: Schema) -> tuple[str, ...] | None:
     known = schema.get("properties", {})
     for key in schema.get("required", ()):
         if key not in value:
-            return f"{place} has no {key!r}"
+            return (f"has no {key!r}",)
     if schema.get("additionalProperties") is False and value.keys() - known:
-        return f"{place} has unknown fields"
-    inner = (problem(value[key], known[key], f"{key!r} of {place}") for key in known if key in value)
-    return next((found for found in inner if found), None)
+        return ("has unknown fields",)
+    for key, inner in known.items():
+        if key in value and (fault := _fault(value[key], inner)) is not None:
+            return (*fault, repr(key))
+    return None
 
 
-def _array_problem(value: list[Any], schema: Schema, place: str) -> str | None:
+def _array_fault(value: list[Any], schema: Schema) -> tuple[str, ...] | None:
     if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
-        return f"{place} has {len(value)} items"
-    inner = (problem(item, schema.get("items", {}), f"item {n} of {place}") for n, item in enumerate(value, start=1))
-    return next((found for found in inner if found), None)
+        return (f"has {len(value)} items",)
+    inner = schema.get("items", {})
+    for n, item in enumerate(value, start=1):
+        if (fault := _fault(item, inner)) is not None:
+            return (*fault, f"item {n}")
+    return None

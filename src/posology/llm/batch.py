@@ -58,10 +58,15 @@ class Batches:
         folder: Where open jobs are noted, inside the run folder.
         commit: Keeps each outcome; awaited before the job counts as collected.
         gate: Guards the budget; its prices should be those of batches.
+        paid: Whether a call by this key is in the ledger, and so in the budget, already: an earlier run had begun to
+            collect its batch.
         attempts: How often an item is submitted before it counts as failed.
         poll_every: Seconds between two looks at the batches in flight.
         progress: Is told how many items are finished.
         label: The step's name there.
+
+    Attributes:
+        sent: Items that were submitted, each attempt counted.
     """
 
     def __init__(
@@ -71,15 +76,19 @@ class Batches:
         commit: Commit,
         *,
         gate: BudgetGate | None = None,
+        paid: Callable[[str], bool] = lambda _: False,
         attempts: int = 3,
         poll_every: float = 30.0,
         progress: Progress | None = None,
         label: str = "batch",
     ) -> None:
+        self.sent = 0
         self._provider = provider
         self._jobs = Jobs(folder, provider.provider)
         self._commit = commit
         self._gate = gate
+        self._is_paid = paid
+        self._paid: set[str] = set()
         self._attempts = attempts
         self._poll_every = poll_every
         self._progress = progress or Silent()
@@ -135,6 +144,7 @@ class Batches:
             requests = self._jobs.requests(job)
             self._known |= requests.keys()
             self._total += len(requests)
+            self._paid.update(filter(self._is_paid, requests))
             for request in requests.values():
                 if self._gate is not None:
                     self._gate.admit(request, sent=True)
@@ -191,6 +201,7 @@ class Batches:
 
     async def _submit(self, requests: dict[str, ChatRequest], attempt: int) -> None:
         job = self._jobs.begin(requests, attempt)
+        self.sent += len(requests)
         for tries in range(1, STATUS_TRIES + 1):
             try:
                 self._jobs.confirm(job, await self._provider.submit(job.mark, requests))
@@ -198,6 +209,7 @@ class Batches:
             except ModelCallError as error:
                 if error.kind not in RETRIED or error.kind == "malformed":
                     self._jobs.end(job)
+                    self.sent -= len(requests)
                     raise
                 if tries == STATUS_TRIES:
                     raise _saved(error) from None
@@ -291,7 +303,8 @@ class Batches:
 
     def _settle(self, request: ChatRequest, outcome: Outcome) -> None:
         if self._gate is not None:
-            self._gate.settle(request, outcome.usage if isinstance(outcome, Reply) else Usage())
+            paid = request.key(self._provider.provider) in self._paid
+            self._gate.settle(request, outcome.usage if isinstance(outcome, Reply) and not paid else Usage())
 
     async def _patiently(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Asks again while the server is away for a moment.

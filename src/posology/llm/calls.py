@@ -6,16 +6,15 @@ reply, what it cost. Keys of providers are not part of a request, so they cannot
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from posology.llm.contract import ChatRequest, ErrorKind, ModelCallError, Reply, Usage
+from posology.llm.jsonbytes import encoded
 
 RAW_LIMIT = 4096
-_encode = json.JSONEncoder(ensure_ascii=False).encode
 FINAL: frozenset[ErrorKind] = frozenset({"refused", "context_too_long"})
 """Failures that the same request would meet again: they answer a re-run, and nobody pays for them twice."""
 
@@ -80,7 +79,7 @@ class Call:
 def row_of(call: Call) -> Row:
     """The call in the order of `COLUMNS`."""
     head = (call.key, int(call.final), call.provider, call.request.model, call.stage)
-    request = well_formed(_encode(request_to_json(call.request)))
+    request = encoded(request_to_json(call.request)).decode()
     tail = (call.attempts, call.created)
     if isinstance(call.outcome, Reply):
         reply, usage = call.outcome, call.outcome.usage

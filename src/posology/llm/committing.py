@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from weakref import WeakKeyDictionary
 
 from posology.errors import StoreError
@@ -20,19 +20,32 @@ from posology.llm.calls import COLUMNS, OUTCOME, Call, Outcome, Row, outcome_of,
 
 ROWS_A_STATEMENT = 256
 
-_INSERT = f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES "
-_VALUES = f"({', '.join('?' * len(COLUMNS))})"
-_ONCE = " ON CONFLICT (key) WHERE final = 1 DO NOTHING"
+_ROW = f"({', '.join('?' * len(COLUMNS))})"
+_NO_ROW: Row = (None,) * len(COLUMNS)
 
 
 def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
     """Inserts rows with one statement, which is one transaction; a second final row of a key is left out.
 
+    The statement is for the next power of two, filled up with rows without a key, which it passes over: SQLite keeps a
+    statement with its last values for the next time, and 256 of them, one a size, would hold 100 MB of prompts.
+
     Returns:
         How many were new.
     """
-    statement = _INSERT + ",".join([_VALUES] * len(rows)) + _ONCE
-    return connection.execute(statement, [value for row in rows for value in row]).rowcount
+    if not rows:
+        return 0
+    size = 1 << (len(rows) - 1).bit_length()
+    values = [value for row in (*rows, *[_NO_ROW] * (size - len(rows))) for value in row]
+    return connection.execute(_statement(size), values).rowcount
+
+
+@cache
+def _statement(size: int) -> str:
+    return (
+        f"INSERT INTO calls ({', '.join(COLUMNS)}) SELECT * FROM (VALUES {', '.join([_ROW] * size)}) "
+        "WHERE column1 IS NOT NULL ON CONFLICT (key) WHERE final = 1 DO NOTHING"
+    )
 
 
 @dataclass(frozen=True, slots=True)

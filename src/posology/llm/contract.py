@@ -26,6 +26,10 @@ ErrorKind = Literal[
 RETRIED: frozenset[ErrorKind] = frozenset({"rate_limited", "overloaded", "timeout", "connection", "malformed"})
 FATAL: frozenset[ErrorKind] = frozenset({"auth", "not_found"})
 
+COMPLETION = "completion"
+"""The role of a lone message that a local model continues as it stands, without a chat template."""
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=True).encode
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
@@ -67,7 +71,7 @@ class ChatRequest:
             self.stop,
             dict(self.extra),
         ]
-        return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+        return hashlib.sha256(_canonical(whole).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class Reply:
         finish: Why it ended; a reply cut by `length` is never repaired or accepted.
         model: The model that the provider says it used.
         latency: Seconds.
+        late: The ledger holds failures of this very call beside it: an earlier run may have gone on without a reply.
     """
 
     text: str
@@ -96,6 +101,7 @@ class Reply:
     finish: FinishReason
     model: str
     latency: float = 0.0
+    late: bool = False
 
 
 class ModelCallError(PosologyError):

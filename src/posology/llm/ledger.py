@@ -13,13 +13,15 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from posology.errors import StoreError
 from posology.llm.calls import COLUMNS, OUTCOME, Call, Outcome, outcome_of, row_of
 from posology.llm.committing import Committer, insert
+from posology.llm.contract import Reply
 from posology.store import write_jsonl
 
 FORMAT = 1
@@ -123,7 +125,9 @@ class Ledger:
         Raises:
             StoreError: It could not be written.
         """
-        return await self._committer.commit(call)
+        if not call.final:
+            self._failed.add(call.key)
+        return self._marked(call.key, await self._committer.commit(call))
 
     def write_all(self, calls: Iterable[Call]) -> int:
         """Writes many calls, `ROWS_A_COMMIT` a commit; those whose key has a final row already are passed over.
@@ -145,7 +149,7 @@ class Ledger:
         except sqlite3.Error:
             with self._using() as connection:
                 row = connection.execute(_LOOK_UP, (key,)).fetchone()
-        return None if row is None else outcome_of(row)
+        return None if row is None else self._marked(key, outcome_of(row))
 
     def answered(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys that have a final outcome and would not be sent again."""
@@ -202,15 +206,23 @@ class Ledger:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return removed
 
+    @cached_property
+    def _failed(self) -> set[str]:
+        """The keys of all calls that have failures here, answered later or not."""
+        with self._using() as connection:
+            return {key for (key,) in connection.execute("SELECT DISTINCT key FROM calls WHERE final = 0")}
+
+    def _marked(self, key: str, outcome: Outcome) -> Outcome:
+        """The outcome; a reply that failures stand beside says so."""
+        return replace(outcome, late=True) if isinstance(outcome, Reply) and key in self._failed else outcome
+
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
         with self._lock, _explained(self.path):
             yield self._connection
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=self._patience, isolation_level=None, check_same_thread=False, cached_statements=512
-        )
+        connection = sqlite3.connect(self.path, timeout=self._patience, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, self._patience)
         except BaseException:

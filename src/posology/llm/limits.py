@@ -25,6 +25,8 @@ FEWER_TRIES: frozenset[ErrorKind] = frozenset({"malformed", "timeout"})
 """Failures that may have cost money: tried half as often as the free ones."""
 OUTAGE: frozenset[ErrorKind] = frozenset({"connection", "malformed", "timeout"})
 """Failures that mean, at the start of a run, that the address is wrong or the server is down."""
+BLAMED: frozenset[ErrorKind] = frozenset({"overloaded", "malformed", "timeout"})
+"""Failures that may be due to the call, be they ever so many."""
 T = TypeVar("T")
 THROTTLED: frozenset[ErrorKind] = frozenset({"rate_limited", "overloaded"})
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
@@ -47,7 +49,8 @@ class Limits:
         deadline: Seconds after which nothing new is sent; what is in flight is finished. None for no end.
         attempts: How often one call is sent before it counts as failed. Attempts that met a 429 or an outage, which say
             nothing about the call, do not count.
-        patience: Seconds of nothing but failures after which the run stops. A longer `Retry-After` stops it at once.
+        patience: Seconds of nothing but failures after which the run stops, or one call, if all of them are its own. A
+            longer `Retry-After` stops the run at once.
         breaker: Failures in a row that make an outage; before the first success, they stop the run.
 
     Raises:
@@ -286,6 +289,7 @@ class Breaker:
         self._proved = False
         self._failures = 0
         self._since = 0.0
+        self._calls: set[str] = set()
 
     @property
     def outage(self) -> bool:
@@ -295,17 +299,39 @@ class Breaker:
     def succeeded(self) -> None:
         """The server took a call."""
         self._proved = True
-        self._failures = 0
+        self.forget()
 
-    def failed(self, error: ModelCallError) -> bool:
-        """Whether the run should stop now."""
+    def forget(self) -> None:
+        """What failed so far says nothing about the server."""
+        self._failures = 0
+        self._calls.clear()
+
+    def failed(self, error: ModelCallError, call: str) -> bool:
+        """Whether the run should stop now.
+
+        Args:
+            error: How it failed.
+            call: Which call.
+        """
         now = time.monotonic()
         if self._failures == 0:
             self._since = now
         self._failures += 1
-        if (error.retry_after or 0.0) > self._limits.patience or now - self._since > self._limits.patience:
+        self._calls.add(call)
+        if (error.retry_after or 0.0) > self._limits.patience:
             return True
+        if now - self._since > self._limits.patience:
+            return not self.blames(error)
         return not self._proved and self.outage and error.kind in OUTAGE
+
+    def blames(self, error: ModelCallError) -> bool:
+        """Whether our patience ended with one call that the server answers with nothing but failures.
+
+        Others may be waiting for it to end, so that it is alone; then it is given up instead of the run, which would
+        come to the same call again and never end.
+        """
+        over = bool(self._failures) and time.monotonic() - self._since > self._limits.patience
+        return over and len(self._calls) == 1 and error.kind in BLAMED
 
 
 def backoff(attempt: int, retry_after: float | None, rng: random.Random) -> float:

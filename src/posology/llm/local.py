@@ -22,12 +22,10 @@ from typing import Any
 
 from posology.errors import ExtraMissing, ModelError, UsageError
 from posology.llm.calls import RAW_LIMIT, well_formed
-from posology.llm.contract import ChatRequest, ErrorKind, FinishReason, ModelCallError, Reply, Usage
+from posology.llm.contract import COMPLETION, ChatRequest, ErrorKind, FinishReason, ModelCallError, Reply, Usage
 from posology.models import catalogue
 from posology.models.weights import checked_path, sha256_of
 
-COMPLETION = "completion"
-"""The role of a lone message whose text is continued as it stands, without a chat template."""
 BUNDLED = "smollm2"
 MAGIC = b"GGUF"
 
@@ -77,7 +75,7 @@ class LocalModel:
         self._closed = False
 
     async def complete(self, request: ChatRequest) -> Reply:
-        """Answers one request. A lone `("completion", text)` message is continued, others are a chat.
+        """Answers one request. A lone message of the role `COMPLETION` is continued, others are a chat.
 
         Raises:
             ModelCallError: The prompt does not fit the context, or llama.cpp failed.

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from posology.errors import ConfigError
 from posology.llm.contract import Usage
@@ -134,6 +135,8 @@ class Prices:
 
 def _listed(address: str, model: str, *, batch: bool) -> Price | None:
     """The price in the list, of the provider at that address."""
+    if _is_own(address):
+        return None  # no list names it, and to read one takes longer than most that a run does before its first call
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 
@@ -150,6 +153,12 @@ def _listed(address: str, model: str, *, batch: bool) -> Price | None:
     long = tuple((start, _at(rates, start + 1)) for start in sorted(thresholds))
     base = _at(rates, 0)
     return Price(base.input, base.output, base.cached, base.call, long)
+
+
+def _is_own(address: str) -> bool:
+    """Whether a server is on this machine."""
+    host = urlsplit(address).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _at(rates: Any, input_tokens: int) -> Price:  # noqa: ANN401 - the package makes its fields as it goes

@@ -7,7 +7,6 @@ message, a raw reply or the ledger. A provider's prose may quote what was sent; 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import time
@@ -23,6 +22,7 @@ from posology import __version__
 from posology.errors import ConfigError
 from posology.llm.calls import RAW_LIMIT, well_formed
 from posology.llm.contract import ErrorKind, ModelCallError
+from posology.llm.jsonbytes import decoded, encoded
 
 if TYPE_CHECKING:
     import aiohttp
@@ -126,7 +126,7 @@ class Wire:
         assert self._url is not None
         start = time.perf_counter()
         try:
-            async with session.post(self._url, data=json.dumps(payload).encode(), allow_redirects=False) as response:
+            async with session.post(self._url, data=encoded(payload), allow_redirects=False) as response:
                 body = await response.read()
                 return self._answer(response.status, body, response.headers, time.perf_counter() - start)
         except (aiohttp.ClientError, OSError) as error:
@@ -221,7 +221,7 @@ class Wire:
 
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str], latency: float) -> Answer:
         try:
-            value = json.loads(body)
+            value = decoded(body)
         except (ValueError, RecursionError):
             value = None
         return Answer(status, value, body, retry_after(headers.get("Retry-After", "")), latency)
