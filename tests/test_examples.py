@@ -13,7 +13,7 @@ from posology.records import TextRule
 
 
 @pytest.mark.parametrize(
-    ("name", "n", "source"), [("real", 240, "real"), ("holdout", 120, "real"), ("synthetic", 200, "synthetic")]
+    ("name", "n", "source"), [("real", 400, "real"), ("holdout", 360, "real"), ("synthetic", 400, "synthetic")]
 )
 def test_sizes_topics_and_turns(shop, name, n, source):
     conversations = read(shop / f"{name}.jsonl", source=source).conversations
@@ -25,7 +25,7 @@ def test_sizes_topics_and_turns(shop, name, n, source):
 
 def test_real_data_is_long_tailed(shop):
     sizes = sorted(Counter(c.topic for c in read(shop / "real.jsonl").conversations).values())
-    assert sizes[0] == 2 and sizes[-1] == 40
+    assert sizes[0] == 3 and sizes[-1] == 70
 
 
 def test_nothing_stands_on_both_sides(shop):

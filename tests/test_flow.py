@@ -12,14 +12,14 @@ from posology.pipeline import Pipeline
 from posology.report import costs
 from shop_files import write_shop
 
-SCRIPT = '''
+SCRIPT = """
 import json
 WORDS = "amber birch cedar delta ember fjord grove heath inlet jetty knoll larch maple north ocean pearl quartz".split()
 
 def reply(request, random):
     a, b, c = random.choice(WORDS, 3, replace=False)
     return json.dumps({"message": f"please help me with the {a} {b} order from the {c} shop, thank you"})
-'''
+"""
 
 
 @pytest.fixture

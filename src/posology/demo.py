@@ -97,8 +97,8 @@ def _shop() -> DemoData:
     folder = examples() / "larkfell"
     names = {"real": "real.jsonl", "synthetic": "synthetic.jsonl", "holdout": "holdout.jsonl", "docs": "docs"}
     note = (
-        "This is Larkfell Outdoor, a fictional shop: 240 + 120 conversations written as a stand-in for real ones and "
-        "200 as a stand-in for a generator's. It shows the tool, it proves nothing about your customers."
+        "This is Larkfell Outdoor, a fictional shop: 400 + 360 conversations written as a stand-in for real ones and "
+        "400 as a stand-in for a generator's. It shows the tool, it proves nothing about your customers."
     )
     return DemoData("larkfell", note, {name: str(folder / file) for name, file in names.items()})
 

@@ -41,7 +41,7 @@ def finished(project, posology_home):
 def test_run_writes_every_file_of_the_contract(finished):
     project, result, done = finished
     assert result["schema_version"] == 1 and result["design"] == "augment" and result["seeds"] == [0, 1, 2, 3, 4]
-    assert result["holdout"]["n"] == 120
+    assert result["holdout"]["n"] == 360
     assert {a["kind"] for a in result["arms"]} == {"selected", "random"}
     assert result["recommendation"]["status"] in {"better", "no_worse", "inconclusive", "harmful"}
     for file in (
@@ -95,7 +95,7 @@ def test_a_second_run_trains_nothing_and_a_fresh_one_gives_the_same_bytes(finish
 def test_view_report_export_mix_and_ask(finished, tmp_path):
     project, result, _ = finished
     assert json.loads(run("view", project / "run", "--json").stdout) == {
-        k: v for k, v in result.items() if k != "report"
+        k: v for k, v in result.items() if k not in ("report", "generated")
     }
     assert Path(run("report", project / "run").stdout.strip()).is_file()
     facts = json.loads(run("export", project / "run", "--dose", "0.3", "--out", tmp_path / "set", "--json").stdout)
@@ -117,7 +117,7 @@ def test_view_report_export_mix_and_ask(finished, tmp_path):
 @pytest.mark.models
 def test_check_says_what_was_understood(finished):
     project, _, _ = finished
-    assert "240 conversations, 16 topics" in run("check", cwd=project).stdout
+    assert "400 conversations, 16 topics" in run("check", cwd=project).stdout
 
 
 @pytest.mark.models

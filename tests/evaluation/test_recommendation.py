@@ -46,6 +46,11 @@ def test_the_smallest_dose_within_one_standard_error_is_taken(verdict_of):
     assert verdict_of({0.0: 0.72, 0.1: 0.79, 0.3: 0.84}).dose == 0.3
 
 
+def test_real_data_is_not_thrown_away_for_the_last_point(verdict_of):
+    assert verdict_of({0.0: 0.72, 0.3: 0.82, 1.0: 0.86}).dose == 0.3
+    assert verdict_of({0.0: 0.72, 1.0: 0.86}).dose == 1.0  # nothing else was tried
+
+
 def test_a_small_dose_near_the_best_must_be_better_itself(verdict_of):
     verdict = verdict_of({0.0: 0.72, 0.1: 0.74, 0.3: 0.80}, flipped=80)
     assert verdict.dose == 0.3

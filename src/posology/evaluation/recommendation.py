@@ -59,6 +59,9 @@ def recommend(
     error (of the paired difference) of the most accurate of them: the one-standard-error rule (Breiman et al. 1984),
     since a smaller dose is cheaper and further from collapse.
 
+    A dose of 1 is an experiment that shows how far synthetic data carries alone; since real data is never thrown away,
+    it is recommended only where no other dose was tried.
+
     Args:
         doses: The selected doses, ascending, 0 first.
         scores: Accuracy of these arms, in this order.
@@ -78,6 +81,7 @@ def recommend(
         reason = "No arm holds any synthetic data, so there is nothing to compare with real data alone."
         return Recommendation(0.0, "inconclusive", reason, chance)
     sure = family.significant(alpha)
+    arms = [i for i in arms if doses[i + 1] < 1] or arms
     better = [i for i in arms if sure[i] and family.low[i] > 0 and family.mean[i] >= resolvable]
     if better:
         i, best = _smallest_near_best(better, scores)
