@@ -99,7 +99,7 @@ def test_view_report_export_mix_and_ask(finished, tmp_path):
     }
     assert Path(run("report", project / "run").stdout.strip()).is_file()
     facts = json.loads(run("export", project / "run", "--dose", "0.3", "--out", tmp_path / "set", "--json").stdout)
-    assert facts["n_real"] == 240 and facts["n_synthetic"] == 103 and not facts["n_pool_short"]
+    assert facts["n_real"] == 400 and facts["n_synthetic"] == 171 and not facts["n_pool_short"]
     card = (tmp_path / "set/README.md").read_text()
     assert "103 synthetic" in card and "sample-writer: 103" in card
     rows = [json.loads(line) for line in (tmp_path / "set/train.jsonl").read_text().splitlines()]
