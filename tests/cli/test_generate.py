@@ -274,6 +274,11 @@ def test_a_preview_shows_prompts_and_conversations_and_is_not_bought_twice(gener
     assert generate(json=True).json["sent"] == 7 and server.repeated == 0
 
 
+def test_a_preview_shows_what_stands_in_brackets(generate, server):
+    server.answer = lambda body: json.dumps({"message": "I want my [bold] order, where is it now"})
+    assert "where is it now" in (out := generate(preview=1).out) and "[bold]" in out
+
+
 def test_requests_go_out_as_a_file_and_replies_come_back(generate, shop, server):
     out, back = shop / "out.jsonl", shop / "back.jsonl"
     assert generate(export_requests=out).code == 0 and not server.asked

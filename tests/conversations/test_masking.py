@@ -103,3 +103,26 @@ def test_any_text_can_be_masked_and_none_of_it_is_lost_without_a_find(text):
     masker = Masker()
     masked = masker.mask(text)
     assert masker.counts or masked == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("email", "A@B.CO"),
+        ("link", "HTTPS://ACME.IO/u"),
+        ("link", "WWW.ACME.IO"),
+        ("number", "order \u0661\u0662\u0663\u0664\u0665\u0666\u0667"),
+        ("name", "MY NAME IS Joanna"),
+        ("name", "THIS IS Peter."),
+        ("name", "IN THE NAME OF Peter"),
+        ("name", "Account holder: Peter"),
+        ("name", "you are Speaking With Peter."),
+        ("name", "Best\n\nPeter"),
+        ("name", "first line\nDear Peter,"),
+        ("birth_date", "DOB: 3 March 1990"),
+    ],
+)
+def test_clues_are_seen_in_capitals_and_other_digits(kind, text):
+    masker = Masker()
+    masker.mask(text)
+    assert masker.counts == {kind: 1}

@@ -1,6 +1,6 @@
 import pytest
 
-from posology.generation.language import NAMES, common_language, differs, language_of
+from posology.generation.language import NAMES, common_language, differs, language_of, turns_differ
 
 TEXTS = {
     "en": "Hello, I would like to know where my order is, it should have been here on Monday.",
@@ -57,3 +57,12 @@ def test_real_english_messages_are_hardly_ever_called_foreign(data_folder, name)
     texts = [m.content for c in read(data_folder / name).conversations for m in c.messages]
     wrong = sum(differs(text, "en") is not None for text in texts)
     assert wrong <= 0.002 * len(texts)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ja"])
+def test_turns_are_judged_together_and_one_by_one(language):
+    for other in TEXTS:
+        for turns in ([TEXTS["en"], TEXTS[other]], [TEXTS[other]] * 3, [TEXTS["en"], "ok", TEXTS["en"], TEXTS[other]]):
+            each = [differs(text, language) for text in ("\n".join(turns), *turns)]
+            assert turns_differ(turns, language) == next(filter(None, each), None)
+    assert turns_differ([], language) is None

@@ -304,3 +304,14 @@ def test_no_key_of_a_provider_can_be_in_a_row(path, monkeypatch):
     with Ledger(path) as ledger:
         write(ledger, call())
     assert b"sk-very-secret" not in b"".join(file.read_bytes() for file in Path(path.parent).iterdir())
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 13, 255, 256, 257])
+def test_as_many_rows_are_written_as_were_given(path, n):
+    calls = [call(f"number {i}") for i in range(n)]
+    with Ledger(path) as ledger:
+        assert ledger.write_all(calls) == n
+        assert ledger.write_all([*calls, call("one more")]) == 1
+        write(ledger, *calls, call("and another"))
+        assert [row["key"] for row in ledger.rows()] == [c.key for c in (*calls, call("one more"), call("and another"))]
+        assert ledger.write_all([]) == 0

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -75,3 +77,13 @@ def test_nonsense_is_refused(value):
 
 def test_the_source_names_a_version():
     assert Prices().source().startswith("genai-prices ")
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:8000"])
+def test_a_server_on_this_machine_has_no_price_and_no_list_is_read_for_it(host):
+    code = (
+        "import sys; from posology.llm.prices import Prices; "
+        f"assert Prices().price('openai http://{host}/v1', 'gpt-4o-mini') is None; "
+        "assert 'genai_prices' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -261,17 +261,25 @@ def _copied_exact(subject: Subject) -> str | None:
 
 def _copied_near(subject: Subject) -> str | None:
     threshold = subject.limits.near.jaccard
-    for text in subject.copies:
-        for example in subject.row.examples:
-            for known, theirs in _said(example.text):
-                score = _jaccard(text, theirs, threshold)
-                if score >= threshold and text != known:
-                    return f"It is nearly the example {example.id} (similarity {score:.2f}, from {threshold:.2f} on)."
+    # All that the customer says, which comes last, holds every part of it: what is far from that is a copy of none.
+    known = [
+        (example.id, text, theirs)
+        for example in subject.row.examples
+        for text, theirs in _said(example.text)
+        if subject.copies and _may_hold(subject.copies[-1], theirs, threshold)
+    ]
+    for text in subject.copies if known else ():
+        own = shingles(text)
+        for id, other, theirs in known:
+            shared = len(own & theirs)
+            score = shared / (len(own) + len(theirs) - shared)
+            if score >= threshold and text != other:
+                return f"It is nearly the example {id} (similarity {score:.2f}, from {threshold:.2f} on)."
     return None
 
 
-def _jaccard(text: str, theirs: frozenset[str], threshold: float) -> float:
-    """The similarity of a text to a set of shingles; 0 where too many of them are not in it to reach the threshold.
+def _may_hold(text: str, theirs: frozenset[str], threshold: float) -> bool:
+    """Whether enough of some shingles stand in a text for a part of it to be as similar as the threshold.
 
     To look for a few of them takes a tenth of the time of cutting the text up.
     """
@@ -280,10 +288,8 @@ def _jaccard(text: str, theirs: frozenset[str], threshold: float) -> float:
         if shingle not in padded:
             missing -= 1
             if missing < 0:
-                return 0.0
-    own = shingles(text)
-    shared = len(own & theirs)
-    return shared / (len(own) + len(theirs) - shared)
+                return False
+    return True
 
 
 def _obeyed_injection(subject: Subject) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,14 +130,12 @@ class Templates:
         self._constant[name] = {}
         if not _only_imports(tree):
             return
-        try:
+        with suppress(TemplateError):  # whoever fills it in is told
             context = _run(template, template.new_context())
-        except TemplateError:
-            return  # whoever fills it in is told
-        self._imported[name] = context.vars
-        for block, used in _used(tree).items():
-            if block in BLOCKS and used <= context.vars.keys():
-                self._constant[name][block] = _text(template, block, context)
+            self._imported[name] = context.vars
+            for block, used in _used(tree).items():
+                if block in BLOCKS and used <= context.vars.keys():
+                    self._constant[name][block] = _text(template, block, context)
 
     def _context(self, name: str, variables: Mapping[str, Any]) -> Context:
         """What the blocks of a template see: the variables, and what the file imports or sets at its top."""
@@ -175,7 +174,7 @@ def _set_by_itself(tree: nodes.Template) -> set[str]:
     from jinja2 import nodes
 
     names = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
-    names |= {node.target for node in tree.find_all(nodes.Import)}
+    names |= {node.name for node in tree.find_all(nodes.Macro)} | {node.target for node in tree.find_all(nodes.Import)}
     for node in tree.find_all(nodes.FromImport):
         names |= {name if isinstance(name, str) else name[1] for name in node.names}
     return names
