@@ -1,7 +1,8 @@
 """A fast fake of an OpenAI-compatible server, on this machine only; other benchmarks start it.
 
-It answers every chat with a fixed conversation after `latency` seconds, and counts what it was sent. A share of the
-requests can be answered with 429 or 500, cut off, or given a reply whose JSON is broken; their number decides which.
+It answers every chat with a fixed conversation (a judge's question: with scores) after `latency` seconds, and counts
+what it was sent. A share of the requests can be answered with 429 or 500, cut off, or given a reply whose JSON is
+broken; their number decides which.
 Raw asyncio, and uvloop where it is installed, so that the server is not what is measured.
 
     python benchmarks/fake_server.py --port 8123
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -39,6 +41,7 @@ TURNS = [
     },
 ]
 CONTENT = json.dumps({"topic": "billing", "messages": TURNS})
+CRITERIA = ("on_topic", "faithful", "realistic_customer", "helpful_agent", "complete")
 FAULTS = ("rate_limited", "failed", "dropped", "malformed")
 
 
@@ -112,9 +115,10 @@ class Connection(asyncio.Protocol):
             STATE.first = STATE.first or time.perf_counter()
             start = body.find(b'"messages"')
             prompt = body[start : body.find(b"]", start)]
-            asyncio.get_running_loop().call_later(STATE.latency, self.answer, count["received"], prompt)
+            content = judgement(body) if b"realistic_customer" in body else CONTENT
+            asyncio.get_running_loop().call_later(STATE.latency, self.answer, count["received"], prompt, content)
 
-    def answer(self, number: int, prompt: bytes) -> None:
+    def answer(self, number: int, prompt: bytes, content: str) -> None:
         """Sends the reply, or a fault."""
         fault = STATE.fault(number)
         STATE.last = time.perf_counter()
@@ -132,7 +136,7 @@ class Connection(asyncio.Protocol):
         else:
             STATE.count["answered"] += 1
             STATE.prompts[prompt] = STATE.prompts.get(prompt, 0) + 1
-            content = CONTENT[: len(CONTENT) // 2] if fault == "malformed" else CONTENT
+            content = content[: len(content) // 2] if fault == "malformed" else content
             choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
             usage = {"prompt_tokens": 40, "completion_tokens": 120, "total_tokens": 160}
             self.send(200, {"id": f"chat-{number}", "model": "fake", "choices": [choice], "usage": usage})
@@ -143,6 +147,14 @@ class Connection(asyncio.Protocol):
         head = f"HTTP/1.1 {status} -\r\ncontent-type: application/json\r\n{headers}content-length: {len(body)}\r\n\r\n"
         if not self.transport.is_closing():
             self.transport.write(head.encode() + body)
+
+
+def judgement(body: bytes) -> str:
+    """Scores for the criteria that a request names; the request decides which."""
+    drawn = zlib.crc32(body)
+    names = [name for name in CRITERIA if f'\\"{name}\\": {{'.encode() in body]
+    scores = {name: 1 + (drawn >> 3 * place) % 5 for place, name in enumerate(names)}
+    return json.dumps({name: {"reason": "as it seems here", "score": score} for name, score in scores.items()})
 
 
 async def serve(port: int) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NEED_DATA = ("dose_response.py", "ceiling.py", "null_pools.py")
+NEED_DATA = ("dose_response.py", "ceiling.py", "null_pools.py", "planted_defects.py")
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 Templates are Jinja2 files with the blocks `system`, `user` and, where the reply is to continue a text, `prefill`. A
 user's folder may hold files of the same names, which win over the package's. All foreign text reaches a template inside
-a fence (`posology.generation.quoting`), and is never itself taken for a template.
+a fence (`posology.llm.quoting`), and is never itself taken for a template.
 
 **What is trimmed when a prompt is too long**, one step at a time until it fits: what is fed back as "not these",
 products from the last, docs from the last down to one, examples from the last down to one, then the remaining section
@@ -26,7 +26,7 @@ from posology.errors import ConfigError
 from posology.generation.feedback import NotThese
 from posology.generation.material import Material
 from posology.generation.plan import MODES, Mode, PlanRow
-from posology.generation.quoting import defanged, fenced
+from posology.llm.quoting import defanged, fenced
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
