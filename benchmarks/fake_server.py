@@ -1,8 +1,9 @@
 """A fast fake of an OpenAI-compatible server, on this machine only; other benchmarks start it.
 
-It answers every chat with a conversation after `latency` seconds, and counts what it was sent. A request that has a
-schema gets a reply of its own, always the same one, so that a whole generation can be run against it. A share of the
-requests can be answered with 429 or 500, cut off, or given a reply whose JSON is broken; their number decides which.
+It answers every chat with a conversation (a judge's question: with scores) after `latency` seconds, and counts what it
+was sent. A request that has a schema gets a reply of its own, always the same one, so that a whole generation can be
+run against it. A share of the requests can be answered with 429 or 500, cut off, or given a reply whose JSON is broken;
+their number decides which.
 Raw asyncio, and uvloop where it is installed, so that the server is not what is measured.
 
     python benchmarks/fake_server.py --port 8123
@@ -46,6 +47,7 @@ TURNS = [
     },
 ]
 CONTENT = json.dumps({"topic": "billing", "messages": TURNS})
+CRITERIA = ("on_topic", "faithful", "realistic_customer", "helpful_agent", "complete")
 FAULTS = ("rate_limited", "failed", "dropped", "malformed")
 PROMPT_TOKENS, REPLY_TOKENS = 40, 120
 ONE_MESSAGE = re.compile(rb'"message":\s*\{')
@@ -92,6 +94,11 @@ def kind(body: bytes) -> str:
     if b'"response_format":' not in body:
         return "fixed"
     return "message" if ONE_MESSAGE.search(body) else "messages"
+
+
+def content_of(body: bytes, request: int) -> str:
+    """The reply to a request."""
+    return judgement(body) if b"realistic_customer" in body else reply(kind(body), request)
 
 
 def reply(kind: str, request: int) -> str:
@@ -146,9 +153,11 @@ class Connection(asyncio.Protocol):
             STATE.first = STATE.first or now
             request = zlib.crc32(body) << 32 | zlib.adler32(body)
             count["early"] += now < STATE.not_before.get(request, 0.0)
-            asyncio.get_running_loop().call_later(STATE.latency, self.answer, count["received"], request, kind(body))
+            asyncio.get_running_loop().call_later(
+                STATE.latency, self.answer, count["received"], request, content_of(body, request)
+            )
 
-    def answer(self, number: int, request: int, kind: str) -> None:
+    def answer(self, number: int, request: int, content: str) -> None:
         """Sends the reply, or a fault."""
         fault = STATE.fault(number)
         STATE.last = time.perf_counter()
@@ -169,7 +178,6 @@ class Connection(asyncio.Protocol):
         else:
             STATE.count["answered"] += 1
             STATE.asked[request] = STATE.asked.get(request, 0) + 1
-            content = reply(kind, request)
             content = content[: len(content) // 2] if fault == "malformed" else content
             choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
             usage = {
@@ -185,6 +193,14 @@ class Connection(asyncio.Protocol):
         head = f"HTTP/1.1 {status} -\r\ncontent-type: application/json\r\n{headers}content-length: {len(body)}\r\n\r\n"
         if not self.transport.is_closing():
             self.transport.write(head.encode() + body)
+
+
+def judgement(body: bytes) -> str:
+    """Scores for the criteria that a request names; the request decides which."""
+    drawn = zlib.crc32(body)
+    names = [name for name in CRITERIA if f'\\"{name}\\": {{'.encode() in body]
+    scores = {name: 1 + (drawn >> 3 * place) % 5 for place, name in enumerate(names)}
+    return json.dumps({name: {"reason": "as it seems here", "score": score} for name, score in scores.items()})
 
 
 async def serve(port: int) -> None:

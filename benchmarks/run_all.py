@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 NO_BENCHMARKS = ("run_all.py", "fake_server.py", "whole_process.py", "rival_curator.py")
-NEED_DATA = ("dose_response.py", "ceiling.py", "null_pools.py")
+NEED_DATA = ("dose_response.py", "ceiling.py", "null_pools.py", "planted_defects.py")
 
 
 def main() -> int:

@@ -110,7 +110,7 @@ def test_a_worthless_pool_is_never_better(tmp_path, pool):
     if pool == "empty":
         assert any("pool is empty" in warning for warning in result.data["warnings"])
     if pool == "copies":
-        assert result.data["rejected"] == {"duplicate_of_real": 60}
+        assert result.data["rejected"] == {"verbatim_span": 60}, "a real customer's words, to the last"
         assert any("pool is empty" in warning for warning in result.data["warnings"])
 
 

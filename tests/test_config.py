@@ -73,5 +73,17 @@ def test_the_template_of_init_is_the_defaults():
 
     template = Path(posology.__file__).parent / "templates" / "posology.yaml"
     told, default = load(template).model_dump(), Config().model_dump()
-    for section in ("text", "split", "embedding", "gaps", "generate", "prices", "mix", "sweep", "report", "card"):
+    for section in (
+        "text",
+        "split",
+        "embedding",
+        "gaps",
+        "generate",
+        "prices",
+        "verify",
+        "mix",
+        "sweep",
+        "report",
+        "card",
+    ):
         assert told[section] == default[section], section

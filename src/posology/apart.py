@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from posology.config import Config
 from posology.conversations.splitting import holdout_groups, keep_apart, split_off_holdout
 from posology.errors import InputError
+from posology.leaking import rejections
 from posology.matching.near import NearRule
 from posology.records import Conversation, Rejection, TextRule, topics_of
+from posology.verification.leakage.check import leakage
 
 # From where on two messages are one. Where a holdout is drawn, twins by meaning count too: a group goes to one side
-# whole, which costs nothing. A row of the pool is cheap, and its generator may have seen the holdout: what is nearly a
-# copy goes. A real training row is dear, and two honest customers come as near as 0.9 by chance in short messages: only
-# all but equal ones go.
+# whole, which costs nothing. A real training row is dear, and two honest customers come as near as 0.9 by chance in
+# short messages: only all but equal ones go. A row of the pool is cheap: see `posology.verification.leakage`.
 DRAWN, GROUPED = NearRule(cosine=0.95), NearRule()
-POOL_LEAK, REAL_LEAK = NearRule(), NearRule(jaccard=0.95)
+REAL_LEAK = NearRule(jaccard=0.95)
 FEW = 200  # holdout conversations, below which a warning is due
 
 
@@ -70,11 +71,25 @@ def set_apart(
 
 
 def without_leaks(
-    pool: Sequence[Conversation], holdout: Sequence[Conversation], rule: TextRule
+    pool: Sequence[Conversation],
+    holdout: Sequence[Conversation],
+    rule: TextRule,
+    *,
+    real: Sequence[Conversation] = (),
+    embed: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
 ) -> tuple[list[Conversation], list[Rejection]]:
-    """The rows of a pool that do not match the holdout, and a rejection for each that does."""
-    apart = keep_apart(pool, _texts(pool, rule), None, holdout, _texts(holdout, rule), None, rule=POOL_LEAK)
-    return [pool[i] for i in apart.kept], apart.rejections
+    """The rows of a pool that do not match the holdout, and a rejection for each that does.
+
+    Args:
+        pool: What is to be trained on.
+        holdout: Held-out conversations.
+        rule: What of a conversation is compared.
+        real: Real training rows, which say how near honest rows come.
+        embed: Texts to vectors, for paraphrases; None: they are not looked for.
+    """
+    found = leakage(pool, holdout, real, rule=rule, embed=embed)
+    clean = [row for row, leak in zip(pool, found.leaks, strict=True) if leak is None]
+    return clean, rejections(pool, found)
 
 
 def clusters(holdout: Sequence[Conversation], rule: TextRule) -> NDArray[np.int32]:

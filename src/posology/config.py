@@ -16,9 +16,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from posology.errors import ConfigError
 from posology.records import ROLES, TextRule
 
+# What may be left out of verification: every check that needs no model. Leaks into the holdout are always looked for.
+CHECKS = (
+    "roles empty_turn repeated_turn placeholder disclaimer meta_talk markup truncated repetition politeness_loop faithful "
+    "real_datum verbatim_span personal_data label_agreement real_likeness"
+).split()
+
 PATHS = {
     "data": ("real", "synthetic", "holdout", "traffic", "docs", "catalog"),
     "generate": ("templates", "personas", "ledger"),
+    "verify": ("templates", "ledger"),
 }
 
 
@@ -66,6 +73,12 @@ def _known_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
     if unknown or not roles:
         raise ValueError(f"unknown roles {unknown}; known are {sorted(ROLES)}")
     return roles
+
+
+def _known_checks(names: list[str]) -> list[str]:
+    if unknown := sorted(set(names) - set(CHECKS)):
+        raise ValueError(f"unknown checks {unknown}; known are {', '.join(CHECKS)}")
+    return names
 
 
 class _Section(BaseModel):
@@ -177,13 +190,69 @@ class ModelPrice(_Section):
     call: Annotated[float, Field(ge=0)] = 0.0
 
 
+class Judge(_Section):
+    """A model that judges candidates, where a name alone does not say how it is reached."""
+
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+
+
+class Verify(_Section):
+    """Which checks run, who judges candidates, how, and at what pace and price; and what their scores weigh."""
+
+    enabled: bool = True
+    skip: Annotated[list[str], AfterValidator(_known_checks)] = []
+    detector: Literal["builtin", "presidio"] = "builtin"
+    judges: list[str | Judge] = []
+    base_url: str | None = None
+    generator: str | None = None
+    evaluator: str | None = None
+    families: dict[str, str] = {}
+    allow_same_family: bool = False
+    judge_sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    order_sample: Annotated[float, Field(ge=0, le=1)] = 0.1
+    floor: Annotated[float, Field(ge=1, le=5)] = 3.0
+    disagreement: Annotated[float, Field(ge=0, le=4)] = 2.0
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    min_composite: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    templates: Path | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = 0.0
+    max_tokens: Annotated[int, Field(ge=1)] = 800
+    structured: bool = True
+    attempts: Annotated[int, Field(ge=1)] = 2
+    extra: dict[str, Any] = {}
+    concurrency: Annotated[int, Field(ge=1)] = 32
+    rpm: Annotated[float, Field(gt=0)] | None = None
+    tpm: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    budget: Annotated[float, Field(ge=0)] | None = None
+    ledger: Path | None = None
+
+
+class Select(_Section):
+    """Which candidates are kept, and in which order they are used. None for a keep rate: learned on real folds."""
+
+    strategy: Literal["coverage", "top", "random", "all"] = "coverage"
+    keep_rate: Annotated[
+        Annotated[float, Field(gt=0, le=1)] | None, BeforeValidator(lambda value: None if value == "learned" else value)
+    ] = None
+    count: Annotated[int, Field(ge=1)] | None = None
+    near: Annotated[float, Field(ge=0.7, le=1)] = 0.85
+    semantic: Annotated[float, Field(ge=0.9, le=1)] = 0.97
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class Mix(_Section):
-    """Doses and how they are reached."""
+    """Doses and how they are reached. None for the weight: learned on real folds."""
 
     design: Literal["augment", "replace"] = "augment"
     doses: Annotated[list[float], BeforeValidator(parse_doses)] = [0.0, 0.1, 0.3, 0.5, 1.0]
     controls: bool = True
-    synthetic_weight: Annotated[float, Field(gt=0, le=1)] = 0.6
+    synthetic_weight: Annotated[
+        Annotated[float, Field(gt=0, le=1)] | None, BeforeValidator(lambda value: None if value == "learned" else value)
+    ] = None
 
 
 class Sweep(_Section):
@@ -223,6 +292,8 @@ class Config(_Section):
     gaps: Gaps = Gaps()
     generate: Generate = Generate()
     prices: dict[str, ModelPrice] = {}
+    verify: Verify = Verify()
+    select: Select = Select()
     mix: Mix = Mix()
     sweep: Sweep = Sweep()
     report: Report = Report()

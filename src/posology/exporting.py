@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from posology.config import Config
 from posology.conversations.reading import read
 from posology.errors import StoreError
+from posology.judging import notice_of
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
 from posology.report.results import load
@@ -60,7 +61,7 @@ def export_run(run: Path, dose: float | None, format: str, folder: Path | None) 
         design=result["design"],
         real=read(run / "split" / "train.jsonl").conversations,
         ranked=ranked,
-        synthetic_weight=config.mix.synthetic_weight,
+        synthetic_weight=config.mix.synthetic_weight or 1.0,  # the index holds what was learned
     )
     folder = folder or run / "mix" / f"dose-{wanted:g}"
     facts = write_training_set(
@@ -71,6 +72,7 @@ def export_run(run: Path, dose: float | None, format: str, folder: Path | None) 
         verdict=recommendation if wanted == recommendation["dose"] else None,
         licence=config.card.licence,
         intended_use=config.card.intended_use,
+        notice=notice_of(RunFolder(run).stage("verify").manifest) if config.verify.enabled else None,
     )
     return folder, facts
 

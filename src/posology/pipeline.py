@@ -31,18 +31,23 @@ from posology.gaps.slices import slices
 from posology.gaps.topics import topic_gaps, topic_stats
 from posology.gaps.traffic import TrafficGaps, traffic_clusters
 from posology.inputs import CANDIDATES, SOURCE_OF, Material, required
+from posology.judging import Judging, notice_of
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
 from posology.prints import Prints
 from posology.progress import Progress, Silent
-from posology.ranking import pool_warnings, ranked, some, without_copies
-from posology.records import ArmKind, Conversation, Rejection, topics_of
+from posology.ranking import Ranking, some
+from posology.records import ArmKind, Conversation, Rejection, Verdict, topics_of
+from posology.selecting import TWINS, Selecting
 from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import CrossValidation, HeadTrainer
+from posology.verification.verdicts import read_verdicts, to_row
+from posology.verifying import Verification, nothing_left, passed, rejected_rows, why_rejected
 
-PROBE = "probe.json"
+PROBE, VERDICTS = "probe.json", "verdicts.jsonl"
+NEVER = ("leaked", "no_text")  # reasons for which a row is not even a control
 
 
 @dataclass(slots=True)
@@ -196,11 +201,64 @@ class Pipeline:
     def _allocation(self) -> WaterFilling:
         return WaterFilling(weights=self.config.gaps.weights)
 
+    # -- verify --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def judging(self) -> Judging:
+        """The judges; without any in the settings, they do nothing."""
+        ledger = self.folder.path / "ledger.sqlite"
+        docs, catalog = self.material.docs, self.material.catalog
+        return Judging(self.config, ledger, docs=docs, catalog=catalog, progress=self.progress)
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Verifies the pool: a verdict a candidate, in the order of the pool."""
+        stage = self.folder.stage("verify")
+        if stage.is_done(self._prints.verify):
+            return tuple(read_verdicts(stage.folder / VERDICTS))
+        candidates = self.material.conversations("synthetic")
+        with self._running("verify", self._prints.verify) as record:
+            verification = Verification(
+                self.config,
+                train=self.parts.train,
+                holdout=self.parts.holdout,
+                docs=self.material.docs,
+                catalog=self.material.catalog,
+                embedder=self.embedder,
+                judging=self.judging,
+                progress=self.progress,
+            )
+            found = verification.run(candidates)
+            write_jsonl(stage.folder / VERDICTS, map(to_row, found.verdicts))
+            write(passed(candidates, found.verdicts), stage.folder / "passed.jsonl")
+            write(rejected_rows(candidates, found.verdicts), stage.folder / "rejected.jsonl")
+            write_jsonl(stage.folder / "judgements.jsonl", found.judgements)
+            write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("synthetic")))
+            record.files += [VERDICTS, "passed.jsonl", "rejected.jsonl", "judgements.jsonl", "bad_rows.jsonl"]
+            record.facts |= {**found.facts, "warnings": list(found.warnings)}
+        for warning in found.warnings:
+            self.progress.warn(warning)
+        return found.verdicts
+
+    def verify(self) -> dict[str, Any]:
+        """Verifies the pool; the facts of `verify/manifest.json`.
+
+        Raises:
+            UsageError: There is no pool.
+            PosologyError: Not a single candidate passed.
+        """
+        required(self.config.data.synthetic, "synthetic")
+        self.verdicts  # noqa: B018 - made, or read
+        facts: dict[str, Any] = self.folder.stage("verify").manifest or {}
+        if not facts["n_passed"]:
+            raise nothing_left(facts)
+        return facts
+
     # -- select --------------------------------------------------------------------------------------------------------
 
     @cached_property
     def ranked(self) -> tuple[Conversation, ...]:
-        """Ranks the pool, most wanted first; leaked rows and copies are rejected."""
+        """What is selected from the pool, most wanted first, without copies and without what verification rejects."""
         stage = self.folder.stage("select")
         if stage.is_done(self._prints.select):
             if not (stage.manifest or {}).get("n_selected"):
@@ -208,37 +266,91 @@ class Pipeline:
             return read(stage.folder / "selected.jsonl", source="synthetic").conversations
         pool = self.material.conversations("synthetic")
         with self._running("select", self._prints.select) as record:
-            rule, train = self.config.text.rule, self.parts.train
-            clean, leaks = without_leaks(pool, self.parts.holdout, rule)
-            kept, copies = without_copies(clean, train, rule)
-            rejected = [*leaks, *copies]
-            ranked = self._in_order(kept) if kept else []
-            ranked = [replace(c, meta={**c.meta, "rank": rank}) for rank, c in enumerate(ranked, 1)]
-            write(ranked, stage.folder / "selected.jsonl")
+            selecting, wrong = self._selecting()
+            found = selecting.run(stage.folder, len(pool))
+            rejected = [*wrong, *found.rejected]
+            write(found.ranked, stage.folder / "selected.jsonl")
             write(_with_reasons(pool, rejected), stage.folder / "rejected.jsonl")
             write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("synthetic")))
-            record.files += ["selected.jsonl", "rejected.jsonl", "bad_rows.jsonl"]
-            record.facts |= {
-                "n_pool": len(pool),
-                "n_selected": len(ranked),
-                "rejected": dict(sorted(Counter(r.reason for r in rejected).items())),
-                "warnings": pool_warnings(len(pool), ranked, train, self.material.known_topics),
-            }
+            record.files += ["selected.jsonl", "rejected.jsonl", "bad_rows.jsonl", TWINS]
+            record.facts |= {**found.facts, "rejected": dict(sorted(Counter(r.reason for r in rejected).items()))}
         for warning in record.facts["warnings"]:
             self.progress.warn(warning)
-        return tuple(ranked)
+        return found.ranked
 
-    def _in_order(self, pool: Sequence[Conversation]) -> list[Conversation]:
-        train = self.parts.train
-        return ranked(
-            pool,
-            self._embed(pool),
-            train,
-            self._embed(train),
-            stats=topic_stats(train, self.validation.predicted, known_topics=self.material.known_topics),
-            allocation=self._allocation,
-            design=self.config.mix.design,
+    def select(self) -> dict[str, Any]:
+        """Selects from the pool; the facts of `select/manifest.json`.
+
+        Raises:
+            UsageError: There is no pool.
+            PosologyError: Nothing of it is left.
+        """
+        required(self.config.data.synthetic, "synthetic")
+        self.ranked  # noqa: B018 - made, or read
+        facts: dict[str, Any] = self.folder.stage("select").manifest or {}
+        if not facts["n_selected"]:
+            raise nothing_left({**facts, "n_candidates": facts["n_pool"]})
+        return facts
+
+    def compare(self) -> dict[str, Any]:
+        """What each strategy of selection gives at the doses of the settings, on cross-validated real training data.
+
+        Raises:
+            UsageError: There is no pool.
+            PosologyError: There is too little to compare on.
+        """
+        required(self.config.data.synthetic, "synthetic")
+        folder = self.folder.stage("select").folder
+        result = self._selecting()[0].compare(folder, [dose for dose in self.config.mix.doses if 0 < dose < 1])
+        write_json(folder / "compared.json", {"schema_version": SCHEMA_VERSION, **result})
+        return result
+
+    @cached_property
+    def controls(self) -> tuple[Conversation, ...]:
+        """What controls are drawn from: the pool as it came, except for what must not be trained on or has no text.
+
+        Drawn from what verification and selection left, a control could not show what they are worth.
+        """
+        if not self.ranked:
+            return ()
+        rejected = self.folder.stage("select").folder / "rejected.jsonl"
+        barred = {c.id for c in read_if_any(rejected) if str(c.meta["reason"]).startswith(NEVER)}
+        return tuple(c for c in self.material.conversations("synthetic") if c.id not in barred)
+
+    @property
+    def synthetic_weight(self) -> float:
+        """What a synthetic example weighs in training, as given or learned."""
+        self.ranked  # noqa: B018 - where it is learned
+        return float((self.folder.stage("select").manifest or {})["synthetic_weight"]["value"])
+
+    def _selecting(self) -> tuple[Selecting, list[Rejection]]:
+        """The selection from what verification lets pass, and a rejection for each other row."""
+        pool, train = self.material.conversations("synthetic"), self.parts.train
+        verdicts: Sequence[Verdict] = ()
+        if pool and self.config.verify.enabled:
+            verdicts = self.verdicts
+            clean = passed(pool, verdicts)
+            wrong = [why_rejected(verdict) for verdict in verdicts if not verdict.passed]
+        else:
+            rule, embed = self.config.text.rule, self.embedder.encode_texts
+            clean, wrong = without_leaks(pool, self.parts.holdout, rule, real=train, embed=embed)
+        self._embed([*clean, *train])
+        head = HeadTrainer(self.embedder, self.config.sweep.jobs)
+        head.restore(self.validation)
+        known = self.material.known_topics
+        stats = topic_stats(train, self.validation.predicted, known_topics=known)
+        selecting = Selecting(
+            self.config,
+            clean,
+            verdicts,
+            train=train,
+            ranking=Ranking(stats, self._allocation, self.config.mix.design, len(train)),
+            trainer=head,
+            embedder=self.embedder,
+            known=known,
+            progress=self.progress,
         )
+        return selecting, wrong
 
     # -- mix -----------------------------------------------------------------------------------------------------------
 
@@ -253,7 +365,8 @@ class Pipeline:
             design=self.config.mix.design,
             real=self.parts.train,
             ranked=self.ranked,
-            synthetic_weight=self.config.mix.synthetic_weight,
+            pool=self.controls,
+            synthetic_weight=self.synthetic_weight,
         )
         return write_training_set(
             training_set,
@@ -262,6 +375,7 @@ class Pipeline:
             rejected=(self.folder.stage("select").manifest or {}).get("rejected", {}),
             licence=self.config.card.licence,
             intended_use=self.config.card.intended_use,
+            notice=notice_of(self.folder.stage("verify").manifest) if self.config.verify.enabled else None,
         )
 
     # -- sweep ---------------------------------------------------------------------------------------------------------
@@ -277,13 +391,17 @@ class Pipeline:
             self.gaps  # noqa: B018 - not needed here, but a run folder without its gaps tells half the story
         parts, ranked = self.parts, self.ranked
         selection = self.folder.stage("select").manifest or {}
-        warnings = [*self.material.warnings, *parts.warnings, *selection.get("warnings", ()), *self._unseen_topics()]
+        verification = (self.folder.stage("verify").manifest or {}) if self.config.verify.enabled else {}
+        warnings = [*self.material.warnings, *parts.warnings, *verification.get("warnings", ())]
+        warnings += [*selection.get("warnings", ()), *self._unseen_topics()]
         with self._running("sweep", self._prints.sweep) as record:
-            self._embed([*parts.train, *ranked, *parts.holdout])
+            self._embed([*parts.train, *ranked, *self.controls, *parts.holdout])
             sweep = Sweep(
                 self.config,
                 train=parts.train,
                 ranked=ranked,
+                pool=self.controls,
+                synthetic_weight=self.synthetic_weight,
                 holdout=parts.holdout,
                 groups=clusters(parts.holdout, self.config.text.rule),
                 trainer=self.trainer,
@@ -360,7 +478,8 @@ class Pipeline:
 
     @cached_property
     def _prints(self) -> Prints:
-        return Prints(self.config, self.material, self.embedder.identity, self._trainer.identity)
+        judging = self.judging.identity if self.config.verify.judges else "none"
+        return Prints(self.config, self.material, self.embedder.identity, self._trainer.identity, judging)
 
     @property
     def _hashes(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from posology import fingerprint
@@ -19,12 +19,14 @@ class Prints:
         material: The inputs; read only as far as a stage needs them.
         encoder: Identity of the embedder.
         trainer: Identity of the trainer before it is prepared.
+        judging: Identity of the judges and of what they are asked.
     """
 
     config: Config
     material: Material
     encoder: str
     trainer: str
+    judging: str = "none"
 
     @cached_property
     def split(self) -> str:
@@ -58,15 +60,36 @@ class Prints:
         )
 
     @cached_property
+    def verify(self) -> str:
+        """The split, the candidates, what their figures are held against, and who judges; not the pace of calls."""
+        settings = self.config.verify
+        return fingerprint.of(
+            "verify",
+            before=self.split,
+            encoder=self.encoder,
+            pool=self.material.sha256("synthetic"),
+            docs=[asdict(section) for section in self.material.docs],
+            catalog=list(self.material.catalog),
+            settings=settings.model_dump(include={"skip", "detector", "weights", "min_composite", "seed"}),
+            judging=self.judging,
+        )
+
+    @cached_property
     def select(self) -> str:
-        """The probe, the pool, and what decides whose turn it is: known topics, weights and design."""
+        """The probe, the pool, how it is selected from, and what decides whose turn it is.
+
+        The weight is among it, since it is learned there if no number is given.
+        """
         return fingerprint.of(
             "select",
             before=self.probe,
             pool=self.material.sha256("synthetic"),
+            verified=self.verify if self.config.verify.enabled and self.material.sha256("synthetic") else None,
             known=self.material.known_topics,
             weights=self.config.gaps.weights,
             design=self.config.mix.design,
+            how=self.config.select.model_dump(),
+            synthetic_weight=self.config.mix.synthetic_weight,
         )
 
     @cached_property

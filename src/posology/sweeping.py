@@ -36,7 +36,9 @@ class Sweep:
     Args:
         config: The settings.
         train: Real training conversations.
-        ranked: The pool in priority order.
+        ranked: What was selected from the pool, in priority order.
+        pool: What controls are drawn from.
+        synthetic_weight: What a synthetic example weighs in training.
         holdout: Real conversations to evaluate on.
         groups: Shape (n_holdout,): ids of near-duplicate groups.
         trainer: A prepared trainer.
@@ -50,6 +52,8 @@ class Sweep:
         *,
         train: Sequence[Conversation],
         ranked: Sequence[Conversation],
+        pool: Sequence[Conversation],
+        synthetic_weight: float,
         holdout: Sequence[Conversation],
         groups: NDArray[np.int32],
         trainer: Trainer,
@@ -57,9 +61,10 @@ class Sweep:
         progress: Progress,
     ) -> None:
         self.config = config
-        self.train, self.ranked, self.holdout, self.groups = train, ranked, holdout, groups
+        self.train, self.ranked, self.pool, self.holdout, self.groups = train, ranked, pool, holdout, groups
+        self.synthetic_weight = synthetic_weight
         self.trainer, self.folder, self.progress = trainer, folder, progress
-        self.topics = topics_of([*train, *ranked, *holdout])
+        self.topics = topics_of([*train, *ranked, *pool, *holdout])
         places = {topic: place for place, topic in enumerate(self.topics)}
         self.truth = np.array([places[c.label] for c in holdout], dtype=np.int64)
 
@@ -127,7 +132,8 @@ class Sweep:
             design=self.config.mix.design,
             real=self.train,
             ranked=self.ranked,
-            synthetic_weight=self.config.mix.synthetic_weight,
+            pool=self.pool,
+            synthetic_weight=self.synthetic_weight,
         )
 
     def _judged(self, doses: Sequence[float]) -> tuple[list[ArmResult], DoseResponse]:
@@ -182,6 +188,7 @@ class Sweep:
             mode="json",
             include={"embedding": True, "text": True, "mix": True, "sweep": True, "card": True, "data": {"docs"}},
         )
+        config["mix"]["synthetic_weight"] = self.synthetic_weight  # as learned
         write_json(self.folder / INDEX, {"schema_version": 1, "config": config, "variants": variants})
 
     def _labels(self, results: Sequence[ArmResult], dose: float) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from posology.records import Conversation, Message
         ("national_id", "123-45-6789", "ssn 123-45-6789"),
         ("birth_date", "12/03/1984", "I was born on 12/03/1984"),
         ("number", "LF-921775", "order LF-921775 is late"),
-        ("number", "90123456789", "account 90123456789"),
+        ("account", "90123456789", "account 90123456789"),
         ("postcode", "SW1A 1AA", "deliver to SW1A 1AA"),
         ("address", "12 High Oak Street", "I live at 12 High Oak Street now"),
         ("handle", "@joanna_k", "thanks @joanna_k"),

@@ -4,7 +4,7 @@ import pytest
 
 from generation_support import dialogue, reply
 from posology.generation.replies import SCHEMAS, Unreadable, read_reply, read_turn
-from posology.generation.schema import problem
+from posology.llm.schema import problem
 
 
 def turns(draft):

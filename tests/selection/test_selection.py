@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from posology.matching.near import NearRule
 from posology.records import Conversation, Message
-from posology.selection.likeness import real_likeness
+from posology.verification.likeness import real_likeness
 from posology.selection.priority import coverage_order, prioritise
 from posology.selection.screening import screen
 
@@ -45,14 +45,14 @@ def test_what_real_examples_cover_already_comes_last():
 def test_a_pool_is_ordered_by_whose_turn_it_is():
     rng = np.random.default_rng(0)
     topics = ["a", "b", "a", "b"]
-    order = prioritise(topics, unit(rng, 4), [], unit(rng, 0), sequence=["b", "a", "b", "a"], quality=np.ones(4))
+    order = prioritise(topics, unit(rng, 4), [], unit(rng, 0), sequence=["b", "a", "b", "a"], worth=np.ones(4))
     assert [topics[i] for i in order] == ["b", "a", "b", "a"] and sorted(order) == [0, 1, 2, 3]
 
 
 def test_a_sequence_that_leaves_rows_out_is_a_bug():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="places 1 of 2"):
-        prioritise(["a", "b"], unit(rng, 2), [], unit(rng, 0), sequence=["a", "c"], quality=np.ones(2))
+        prioritise(["a", "b"], unit(rng, 2), [], unit(rng, 0), sequence=["a", "c"], worth=np.ones(2))
 
 
 def test_real_likeness_tells_near_from_far():

@@ -4,11 +4,12 @@ import pytest
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
 from posology.errors import TrainingError, UsageError
+from posology.linear import folds_by_topic
 from posology.progress import Silent
 from posology.records import Mixture
 from posology.training.contract import Trainer, make_trainer
 from posology.training.fitting import arm_result, fit_all
-from posology.training.head import HeadTrainer, folds_by_topic
+from posology.training.head import HeadTrainer
 from support import talk
 
 WORDS = {"parcel": "my parcel is late", "refund": "i want my money back", "size": "these boots are too small"}

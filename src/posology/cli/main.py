@@ -20,6 +20,7 @@ from posology.cli import (
     gaps,
     generate,
     init,
+    leakage,
     ledger,
     mix,
     models,
@@ -27,6 +28,7 @@ from posology.cli import (
     run,
     split,
     sweep,
+    verify,
     view,
 )
 from posology.cli.plain import PlainGroup
@@ -57,11 +59,13 @@ for name, verb, panel in (
     ("split", split.split, STAGES),
     ("gaps", gaps.gaps, STAGES),
     ("generate", generate.generate, STAGES),
+    ("verify", verify.verify, STAGES),
     ("mix", mix.mix, STAGES),
     ("sweep", sweep.sweep, STAGES),
     ("view", view.view, RESULTS),
     ("report", report.report, RESULTS),
     ("export", export.export, RESULTS),
+    ("leakage", leakage.leakage, RESULTS),
     ("ask", ask.ask, RESULTS),
 ):
     app.command(name, rich_help_panel=panel)(verb)

@@ -28,6 +28,11 @@ Docs = Annotated[
 ]
 Catalog = Annotated[Path | None, typer.Option(help="Product catalog, CSV, TSV or JSONL.", rich_help_panel=DATA)]
 
+VerifyFirst = Annotated[
+    bool | None,
+    typer.Option("--verify/--no-verify", help="Verify the pool before it is used [on].", rich_help_panel=DATA),
+]
+
 Format = Annotated[
     str | None,
     typer.Option(help="How to read the files: auto, jsonl, csv, tsv, parquet, hf.", rich_help_panel=READING),

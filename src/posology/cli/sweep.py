@@ -27,6 +27,7 @@ def sweep(
     holdout: o.Holdout = None,
     holdout_size: o.HoldoutSize = None,
     docs: o.Docs = None,
+    catalog: o.Catalog = None,
     doses: Annotated[
         str | None,
         typer.Option(
@@ -37,6 +38,7 @@ def sweep(
         int | None,
         typer.Option(help="Instead of a grid, choose up to so many doses where knowing pays.", rich_help_panel=SWEEP),
     ] = None,
+    verify_first: o.VerifyFirst = None,
     design: Design = None,
     controls: Annotated[
         bool | None,
@@ -72,6 +74,7 @@ def sweep(
 ) -> None:
     """Find the dose: train at several, judge each on held-out real data.
 
+    The pool is verified first, by the checks that need no model and by the judges of the settings if there are any.
     Every dose above 0 has a control: as many synthetic examples drawn at random. The same command again goes on where
     it was, and trains nothing twice. Writes OUT/sweep/dose_response.json and predictions.parquet.
     """

@@ -6,9 +6,10 @@ documentation addresses of RFC 5737), and card numbers and IBANs from here never
 drawn by order of appearance, so nothing of the original can be computed from it.
 
 What is found: e-mail addresses, links, social-media handles, IP addresses, card numbers and IBANs (by check digit),
-telephone numbers, order and account numbers (a letter code with digits, or six digits and more), national insurance and
-social security numbers, UK postcodes, street addresses, dates of birth, and names after a cue ("my name is",
-"regards,", "Mr", "Hi ... ," at the start of a line).
+telephone numbers, sort codes, order and account numbers (a letter code with digits, six digits and more, or four and
+more after "order", "account number" and the like), national insurance and social security numbers, UK postcodes,
+street addresses, dates of birth, and names after a cue ("my name is", "regards,", "Mr", "Hi ... ," at the start of a
+line).
 
 What is not: names without a cue, places, and anything spelled out. Whoever needs certainty reads the plan file, which
 holds every example as it will be sent.
@@ -75,6 +76,11 @@ def _is_phone(text: str) -> bool:
     return 7 <= len(_digits(text)) <= 15
 
 
+def _is_number(text: str) -> bool:
+    """Whether it is the number of something, and no year."""
+    return len(_digits(text)) >= 4 and not re.fullmatch(r"(?:19|20)\d\d", text)
+
+
 def _is_name(text: str) -> bool:
     return text.split()[0] not in _NO_NAMES
 
@@ -95,6 +101,10 @@ class _Kind:
 
 _STREET = "Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Close|Court|Ct|Way|Place|Pl|Crescent|Terrace|Boulevard|Blvd"
 _AT, _DIGIT = ("@",), ("0",)
+_CUED = (  # four digits and more behind a word that says what they are
+    r"\b(?:{})(?: (?:number|no|nr|id|ref(?:erence)?|code))?(?:\.|:| is| #|#)? ?#?"
+    r"(?P<value>(?=[A-Z-]*\d)[A-Z0-9-]{{4,20}})\b"
+)
 # In this order: a value that one kind has replaced is not looked at by the next.
 _KINDS = (
     _Kind("email", _AT, re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")),
@@ -122,14 +132,31 @@ _KINDS = (
         re.compile(r"(?<![\w.,-])\+\d{1,3}[ .-]?(?:\(\d{1,5}\)|\d)(?:[ ./-]?\(?\d\)?){5,13}(?!\w)"),
         _is_phone,
     ),
-    _Kind("phone", _DIGIT, re.compile(r"(?<![\w.,-])\(?0\d{2,4}\)?(?:[ ./-]?\d){5,9}(?!\w)"), _is_phone),
-    _Kind("phone", _DIGIT, re.compile(r"(?<![\w.,-])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\w)")),
+    _Kind("phone", _DIGIT, re.compile(r"(?<![\w.,-])(?<!\d )\(?0\d{2,4}\)?(?:[ ./-]?\d){5,9}(?!\w)"), _is_phone),
+    _Kind("phone", _DIGIT, re.compile(r"(?<![\w.,-])(?<!\d )\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\w)")),
+    _Kind(
+        "account",
+        _DIGIT,
+        re.compile(_CUED.format("account|acct|acc|passport|licen[cs]e"), re.IGNORECASE),
+        _is_number,
+    ),
+    _Kind(
+        "account",
+        ("sort code",),
+        re.compile(r"\bsort code\W{1,3}(?:is )?(?P<value>\d{2}[ -]?\d{2}[ -]?\d{2})\b", re.IGNORECASE),
+    ),
     _Kind(
         "number",
         _DIGIT,
         re.compile(r"\b(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z]{1,6}[-_#/]?(?:\d[-/]?){5,}[A-Za-z]{0,3}\b"),
     ),
     _Kind("number", _DIGIT, re.compile(r"(?<![\w£$€])\d(?:[ -]?\d){5,18}(?![\w%])")),
+    _Kind(
+        "number",
+        _DIGIT,
+        re.compile(_CUED.format("customer|member|policy|order|booking|case|ticket|reference|ref"), re.IGNORECASE),
+        _is_number,
+    ),
     _Kind("postcode", _DIGIT, re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b")),
     _Kind("address", _DIGIT, re.compile(rf"\b\d{{1,5}}[A-Za-z]?,? (?:{_NAME} ){{1,3}}(?:{_STREET})\b")),
     _Kind("handle", _AT, re.compile(r"(?<![\w@/.])@[A-Za-z]\w{2,30}")),
@@ -170,14 +197,27 @@ _KINDS = (
     ),
 )  # fmt: skip
 
+_WITHOUT_DIGITS = frozenset({"email", "link", "handle", "name"})
+
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A value in a text, by its place."""
+class Found:
+    """A value in a text.
+
+    Attributes:
+        kind: What it is: `email`, `link`, `ip`, `iban`, `card`, `national_id`, `birth_date`, `phone`, `account`,
+            `number`, `postcode`, `address`, `handle` or `name`.
+        start: Where it begins.
+        end: Where it ends.
+    """
 
     kind: str
     start: int
     end: int
+
+
+Finder = Callable[[str], "list[Found]"]
+"""Finds personal data in a text: `find`, or another detector behind the same interface."""
 
 
 class Masker:
@@ -191,7 +231,7 @@ class Masker:
         self._random = random.Random(seed)
         self._stand_ins: dict[tuple[str, str], str] = {}
         self._names: set[str] = set()
-        self._searched: dict[str, list[_Found]] = {}
+        self._searched: dict[str, list[Found]] = {}
         self.counts: Counter[str] = Counter()
 
     def learn_names(self, text: str) -> None:
@@ -286,9 +326,19 @@ def mask_conversation(conversation: Conversation, seed: int = 0) -> tuple[Conver
     return replace(conversation, messages=messages), masker.counts
 
 
-def _find(text: str) -> list[_Found]:
+def find(text: str, names: Set[str] = frozenset()) -> list[Found]:
+    """The personal data in a text, in its order; of overlapping finds the kind that the module names first.
+
+    Args:
+        text: Any text.
+        names: Further words that are names wherever they stand.
+    """
+    return _and_names(text, _find(text), names)
+
+
+def _find(text: str) -> list[Found]:
     """What is to be masked; of overlapping finds the kind that stands first in the list."""
-    found: list[_Found] = []
+    found: list[Found] = []
     folded = f"{text}\0{_ANY_DIGIT.sub('0', text.lower())}"
     for kind in _KINDS:
         if not any(clue in folded for clue in kind.clues):
@@ -300,7 +350,7 @@ def _find(text: str) -> list[_Found]:
     return found
 
 
-def _and_names(text: str, found: Sequence[_Found], names: Set[str]) -> list[_Found]:
+def _and_names(text: str, found: Sequence[Found], names: Set[str]) -> list[Found]:
     """What was found and, outside of it, every standing of the names; in the order of the text."""
     both = list(found)
     for name in sorted(names & set(_WORD.findall(text))) if names else ():
@@ -309,6 +359,6 @@ def _and_names(text: str, found: Sequence[_Found], names: Set[str]) -> list[_Fou
     return sorted(both, key=lambda value: value.start)
 
 
-def _add(found: list[_Found], kind: str, start: int, end: int) -> None:
+def _add(found: list[Found], kind: str, start: int, end: int) -> None:
     if all(end <= other.start or other.end <= start for other in found):
-        found.append(_Found(kind, start, end))
+        found.append(Found(kind, start, end))

@@ -7,6 +7,7 @@ sweep share the same vectors.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -71,6 +72,10 @@ class Embedder:
             return np.zeros((len(texts), self.encoder.dim), dtype=np.float32)
         vectors: NDArray[np.float32] = self._vectors[[self._rows.get(key, 0) for key in keys]]
         return vectors
+
+    def encode_topics(self, topics: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of topics' names, read as words (`card_lost` says "card lost"), shape (n, dim)."""
+        return self.encode_texts([" ".join(re.split(r"[\s_\-./]+", topic)).strip() for topic in topics])
 
     def _learn(self, new: dict[bytes, str], progress: Progress | None) -> None:
         """Finds the vectors of new texts in the cache, and embeds the rest."""

@@ -20,11 +20,11 @@ Replies that do not get this far are named `truncated`, `refused`, `no_json`, `b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
+from posology.conversations import defects
 from posology.generation.injection import obeyed
 from posology.generation.language import NAMES, turns_differ
 from posology.generation.plan import PlanRow
@@ -89,11 +89,6 @@ class Subject:
         return "\n".join(message.content for message in self.messages)
 
     @cached_property
-    def folded(self) -> str:
-        """All turns in lower case."""
-        return self.text.lower()
-
-    @cached_property
     def normalised(self) -> tuple[str, ...]:
         """Each turn in the form in which two texts count as the same."""
         return tuple(normalise(message.content) for message in self.messages)
@@ -125,15 +120,6 @@ def failures(subject: Subject) -> list[Failure]:
     return [Failure(name, detail) for name, detail in found if detail]
 
 
-def _roles(subject: Subject) -> str | None:
-    expected = ("user", "assistant")
-    for place, message in enumerate(subject.messages):
-        if message.role != expected[place % 2]:
-            known = message.role if message.role in (*expected, "system", "tool") else "unknown"
-            return f"Turn {place + 1} has the role {known}, not {expected[place % 2]}."
-    return None if subject.messages else "There are no turns."
-
-
 def _turns(subject: Subject) -> str | None:
     n, asked = len(subject.messages), subject.row.turns
     slack = 0 if asked == 1 else max(2, asked // 2)
@@ -153,92 +139,10 @@ def _length(subject: Subject) -> str | None:
     return None
 
 
-def _empty_turn(subject: Subject) -> str | None:
-    for place, message in enumerate(subject.messages, start=1):
-        if not any(map(str.isprintable, message.content.strip())) or not message.content.strip():
-            return f"Turn {place} is empty."
-    return None
-
-
-def _repeated_turn(subject: Subject) -> str | None:
-    seen: dict[str, int] = {}
-    for place, text in enumerate(subject.normalised, start=1):
-        if text in seen and len(text.split()) > 2:
-            return f"Turn {place} repeats turn {seen[text]}."
-        seen.setdefault(text, place)
-    return None
-
-
 def _language(subject: Subject) -> str | None:
     wanted = subject.limits.language
     other = wanted and turns_differ([message.content for message in subject.messages], wanted)
     return f"It is in {NAMES[other]}, not in {NAMES[wanted]}." if wanted and other else None
-
-
-_PLACEHOLDER = re.compile(
-    r"\{\{.*?\}\}|\{%.*?%\}|\$\{\w+\}"
-    r"|\[(?!\d+\])(?:(?:your|my|the|insert|customer|agent|company|order|first|last|full|user|phone|account|product|"
-    r"date)\b"
-    r"[^\]\n]{0,40}|[A-Z][\w'/ #-]{1,40}|[A-Z_]{3,})\]"
-    r"|\{(?:[a-z]+(?:_[a-z]+)*|[A-Z_]{2,})\}"
-    r"|<(?:your|insert|customer|agent|company|order|name|date|number|email|phone|product)[\w -]*>"
-    r"|\bX{4,}\b|#{4,}|_{4,}|\b(?:INSERT|YOUR)_\w+|\b(?:lorem ipsum|TODO|TBD)\b",
-)
-_DISCLAIMER = re.compile(
-    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model|virtual assistant model|llm)\b"
-    r"|\bi(?:'m| am)(?: just| only)? an? (?:ai|artificial intelligence|(?:large )?language model|llm)\b"
-    r"|\bmy (?:training data|knowledge cutoff|programming)\b|\bi was trained (?:by|on)\b"
-    r"|\bi(?:'m| am) sorry,? but i (?:can(?:no|')t|am unable to|am not able to) (?:assist|help|fulfil+|comply|"
-    r"generate|create|write)"
-    r"|\bi (?:can(?:no|')t|am unable to) (?:fulfil+|comply with) (?:this|that|your|such)\b",
-    re.IGNORECASE,
-)
-_META = re.compile(
-    r"\b(?:here(?:'s| is)|below is|sure,? here(?:'s| is)) (?:a|an|the|one|your)\b[^.\n]{0,40}\b(?:conversation|"
-    r"dialogue|transcript|"
-    r"customer message|support message|first message|opening message)\b"
-    r"|\b(?:this|the) (?:conversation|dialogue|message|text|transcript) (?:was|is|has been) (?:generated|synthetic|"
-    r"fictional|"
-    r"fictitious|made up|simulated)\b"
-    r"|\b(?:synthetic|simulated|fictional|generated) (?:conversation|dialogue|customer|data)\b|\btraining data\b"
-    r"|\b(?:end|start) of (?:the )?(?:conversation|dialogue|transcript)\b|\b(?:customer|agent)'s (?:persona|mood)\b"
-    r"|\((?:word count|\d+ words|note:|mood|persona)\b|\b(?:the|this) persona\b"
-    r"|^\s*(?:customer|agent|user|assistant)\s*:",
-    re.IGNORECASE | re.MULTILINE,
-)
-_MARKUP = re.compile(
-    r"^#{1,6} |\*\*[^*\n]+\*\*|(?<!\w)__[^_\n]+__(?!\w)|```|`[^`\n]+`|^\s*\|.*\|\s*$|\[[^\]\n]+\]\(https?:"
-    r"|</?(?:b|i|p|br|div|span|a|ul|ol|li|strong|em|h[1-6]|html|body|table|tr|td|script|img|code|pre)\b[^>\n]*>"
-    r"|&(?:nbsp|quot|#\d+);|\A\s*[*•] |^\s*[-*_]{3,}\s*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
-def _pattern(
-    pattern: re.Pattern[str], detail: str, needles: tuple[str, ...] = ("",)
-) -> Callable[[Subject], str | None]:
-    """A check that no turn matches a pattern.
-
-    Args:
-        pattern: What must not be found.
-        detail: What it means if it is.
-        needles: One of these stands in everything that the pattern matches, in lower case; looking for them first
-            spares most of the time.
-    """
-
-    def check(subject: Subject) -> str | None:
-        folded = subject.folded
-        for needle in needles:
-            if needle in folded:
-                break
-        else:
-            return None
-        for place, message in enumerate(subject.messages, start=1):
-            if pattern.search(message.content):
-                return f"Turn {place} {detail}."
-        return None
-
-    return check
 
 
 @lru_cache(maxsize=8192)
@@ -292,31 +196,26 @@ def _may_hold(text: str, theirs: frozenset[str], threshold: float) -> bool:
     return True
 
 
+def _of_turns(detector: defects.Detector) -> Callable[[Subject], str | None]:
+    """A check of a draft's turns alone."""
+    return lambda subject: detector(subject.messages)
+
+
 def _obeyed_injection(subject: Subject) -> str | None:
     return obeyed(subject.text, subject.quoted)
 
 
-_DISCLAIMER_NEEDLES = (
-    *(" ai", "artificial", "language model", "virtual assistant model", " llm", "my training data"),
-    *("my knowledge cutoff", "my programming", "i was trained", "i cannot", "i can't", "i am unable", "i am not able"),
-)
-_PLACEHOLDER_NEEDLES = (*"[{<$", "xxxx", "____", "####", "insert_", "your_", "lorem", "todo", "tbd")
-_MARKUP_NEEDLES = tuple("#*_`|[<&\u2022-")
-_META_NEEDLES = (
-    *("conversation", "dialogue", "transcript", "message", "text", "synthetic", "simulated", "fictional", "generated"),
-    *("training data", "persona", "mood", "word", "(note", "customer", "agent", "user", "assistant"),
-)
 CHECKS: dict[str, Callable[[Subject], str | None]] = {
-    "roles": _roles,
-    "empty_turn": _empty_turn,
+    "roles": _of_turns(defects.roles),
+    "empty_turn": _of_turns(defects.empty_turn),
     "turns": _turns,
     "length": _length,
-    "repeated_turn": _repeated_turn,
+    "repeated_turn": _of_turns(defects.repeated_turn),
     "language": _language,
-    "placeholder": _pattern(_PLACEHOLDER, "holds a placeholder", _PLACEHOLDER_NEEDLES),
-    "disclaimer": _pattern(_DISCLAIMER, "speaks as a language model or declines", _DISCLAIMER_NEEDLES),
-    "meta_talk": _pattern(_META, "speaks about the text itself", _META_NEEDLES),
-    "markup": _pattern(_MARKUP, "holds markup", _MARKUP_NEEDLES),
+    "placeholder": _of_turns(defects.placeholder),
+    "disclaimer": _of_turns(defects.disclaimer),
+    "meta_talk": _of_turns(defects.meta_talk),
+    "markup": _of_turns(defects.markup),
     "copied_exact": _copied_exact,
     "copied_near": _copied_near,
     "obeyed_injection": _obeyed_injection,

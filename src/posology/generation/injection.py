@@ -1,6 +1,6 @@
 """Orders to the model that hide in documents and examples, and signs that one was obeyed.
 
-The fence (`posology.generation.quoting`) tells the model what is data; nothing makes sure that it listens. So the
+The fence (`posology.llm.quoting`) tells the model what is data; nothing makes sure that it listens. So the
 quoted material of a prompt is searched for sentences that speak to a model, and a reply is rejected if it carries what
 such a sentence asked for: its quoted words, links, addresses, codes or words in capitals. Replies are rejected as well
 when they repeat the fence, speak of their instructions, or hand out the sender's own set phrases. This is a net with
@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from posology.generation.quoting import defanged
+from posology.llm.quoting import defanged
 
 _ORDERS = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{0,60}\b(?:instruct|prompt|rule|above|previous|prior|"

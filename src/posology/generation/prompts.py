@@ -1,6 +1,6 @@
 """From a plan row to the messages of a call.
 
-All foreign text reaches a template (`posology.generation.filling`) inside a fence (`posology.generation.quoting`), and
+All foreign text reaches a template (`posology.generation.filling`) inside a fence (`posology.llm.quoting`), and
 is never itself taken for a template.
 
 **What is trimmed when a prompt is too long**, one step at a time until it fits: what is fed back as "not these",
@@ -23,7 +23,7 @@ from posology.generation.feedback import NotThese
 from posology.generation.filling import Templates
 from posology.generation.material import Material
 from posology.generation.plan import MODES, Mode, PlanRow
-from posology.generation.quoting import defanged, fenced
+from posology.llm.quoting import defanged, fenced
 
 TEMPLATES_OF: Mapping[Mode, tuple[str, ...]] = {
     "dialogue": ("dialogue",),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from posology.generation.plan import Mode
-from posology.generation.recovery import Unrecoverable, recover
 from posology.llm.contract import Reply
+from posology.llm.recovery import Unrecoverable, recover
 from posology.records import Message
 
 _TURN = {

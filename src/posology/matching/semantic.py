@@ -42,6 +42,26 @@ def cosine_pairs(left: NDArray[np.float32], right: NDArray[np.float32] | None, t
     return i, j, score
 
 
+def nearest(
+    vectors: NDArray[np.float32], others: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The nearest neighbours of each vector, nearest first; exact or not as in `cosine_pairs`.
+
+    Args:
+        vectors: Shape (n, d), float32, rows L2-normalised.
+        others: Shape (m, d), likewise.
+        k: How many.
+
+    Returns:
+        Cosines and positions, shape (n, min(k, m)); position -1 where the search found no more.
+    """
+    k = min(k, len(others))
+    if not len(vectors) or not k:
+        return np.empty((len(vectors), k), np.float32), np.empty((len(vectors), k), np.int64)
+    cosines, positions = _index(np.ascontiguousarray(others)).search(np.ascontiguousarray(vectors), k)
+    return cosines, positions
+
+
 def _index(vectors: NDArray[np.float32]) -> Any:  # noqa: ANN401 - faiss is untyped
     import faiss
 

@@ -45,17 +45,19 @@ def mixture(
     design: Design,
     real: Sequence[Conversation],
     ranked: Sequence[Conversation],
+    pool: Sequence[Conversation] | None = None,
     synthetic_weight: float = 1.0,
 ) -> Mixture:
     """The training set of one arm and seed.
 
     Args:
         dose: In [0, 1].
-        kind: `selected` takes the first of `ranked`, `random` as many drawn without regard to rank.
+        kind: `selected` takes the first of `ranked`, `random` as many drawn from `pool`, without regard to anything.
         seed: Decides the draw of a control, and under `replace` which real conversations make room.
         design: `augment` or `replace`.
         real: Real training conversations.
-        ranked: The pool in priority order.
+        ranked: What was selected from the pool, in priority order.
+        pool: What controls are drawn from: the pool before selection; `ranked` if None.
         synthetic_weight: Weight of a synthetic example in training.
 
     Returns:
@@ -63,7 +65,7 @@ def mixture(
     """
     n_real, n_synthetic, short = counts(dose, len(real), len(ranked), design)
     kept = real if n_real == len(real) else _draw(real, n_real, seed, stream=0)
-    chosen = ranked[:n_synthetic] if kind == "selected" else _draw(ranked, n_synthetic, seed, stream=1)
+    chosen = ranked[:n_synthetic] if kind == "selected" else _draw(pool or ranked, n_synthetic, seed, stream=1)
     return Mixture(
         dose=dose,
         kind=kind,

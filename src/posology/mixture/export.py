@@ -37,6 +37,7 @@ def write_training_set(
     verdict: Mapping[str, Any] | None = None,
     licence: str | None = None,
     intended_use: str | None = None,
+    notice: str | None = None,
 ) -> dict[str, Any]:
     """Writes `train` in the wanted format, `manifest.json` and a dataset card, `README.md`.
 
@@ -48,6 +49,7 @@ def write_training_set(
         verdict: The recommendation of the sweep that stands behind the dose, if there was one.
         licence: Of the data, for the card.
         intended_use: For the card.
+        notice: What a user of the data must be told of its verification, such as judges that were not independent.
 
     Returns:
         The manifest.
@@ -82,6 +84,7 @@ def write_training_set(
         "rejected": dict(rejected),
         "verdict": None if verdict is None else dict(verdict),
         "licence": licence,
+        "notice": notice,
     }
     with writing(folder / "README.md") as handle:
         handle.write(_card(mixture, facts, intended_use))

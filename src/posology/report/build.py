@@ -26,7 +26,9 @@ MOST_WARNINGS = 40
 NAME_LENGTH = 120  # characters of a topic's name
 VALUE_LENGTH = 400  # characters of a value of the identity
 MOST_ENTRIES = 40  # of a list or object of the identity; a longer one is counted
-ELSEWHERE = {"schema_version", "stage", "files", "timings", "warnings", "removed", "rejected"}  # of a manifest
+ELSEWHERE = frozenset(  # of a manifest
+    "schema_version stage files timings warnings removed rejected checks distributions pass_rate".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,9 @@ def _view(result: DoseResponse, found: Sources, title: str) -> dict[str, Any]:
         "resolvable": resolvable,
         "topics": _by_change(result.topics.rows)[:MOST_ROWS] if result.topics else [],
         "confusion_scale": max((n for row in result.confusions or () for n in (row.before, row.after)), default=0) or 1,
+        "verified": found.verified,
+        "best": [sources.example(row) for row in found.verified.best] if found.verified else [],
+        "worst": [sources.example(row) for row in found.verified.worst] if found.verified else [],
         "rejected": _reasons(result.rejected, found.rejected),
         "set_aside": _reasons({}, found.set_aside),
         "costs": paid,

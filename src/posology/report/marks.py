@@ -7,6 +7,7 @@ figures; screen readers therefore skip them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from markupsafe import Markup
 
@@ -28,6 +29,24 @@ def bar(share: float, width: float = 90) -> Markup:
     """A bar of `share` of the width; a share above 0 is never invisible."""
     length = max(min(max(share, 0.0), 1.0) * width, 1.0 if share > 0 else 0.0)
     return _svg(width, 10, f'<rect class="fill" width="{length:.1f}" height="10"/>')
+
+
+def histogram(filled: Sequence[int], hollow: Sequence[int], width: float = 240, height: float = 44) -> Markup:
+    """Two counts on each of equal parts of [0, 1], on one scale: filled columns, and outlines on top of them."""
+    n = max(len(filled), len(hollow), 1)
+    most = max((sum(pair) for pair in zip_longest(filled, hollow, fillvalue=0)), default=0) or 1
+    step, parts = width / n, []
+    for place, (below, above) in enumerate(zip_longest(filled, hollow, fillvalue=0)):
+        low, top = below / most * (height - 2), above / most * (height - 2)
+        x, wide = place * step + 0.5, step - 1
+        if below:
+            y = height - low
+            parts.append(f'<rect class="fill" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{low:.1f}"/>')
+        if above:
+            y = height - low - top
+            parts.append(f'<rect class="hollow" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{top:.1f}"/>')
+    base = f'<line class="rail" x1="0" x2="{width:g}" y1="{height - 0.5:g}" y2="{height - 0.5:g}"/>'
+    return _svg(width, height, base + "".join(parts))
 
 
 def dumbbell(before: float, after: float, width: float, *, fewer_is_better: bool = False) -> Markup:

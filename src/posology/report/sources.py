@@ -19,6 +19,7 @@ from posology import store
 from posology.errors import StoreError
 from posology.report import formatting as fmt
 from posology.report.results import Bounds
+from posology.report.verification import Verification, verification
 
 EXAMPLES = 3  # kept for each reason
 TURNS = 4  # shown of an example
@@ -101,12 +102,14 @@ class Example:
         topic: Its label, or the empty string.
         turns: Role and text of the first turns.
         detail: Why, in a sentence.
+        reason: The code of the reason, or the empty string.
     """
 
     id: str
     topic: str
     turns: tuple[tuple[str, str], ...]
     detail: str
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -131,6 +134,7 @@ class Sources:
     Attributes:
         gaps: gaps/gaps.json.
         manifests: The manifest of each stage that has one, in the order of the pipeline.
+        verified: What verification found.
         rejected: Candidates set aside by selection.
         set_aside: Real conversations set aside by the split.
         notes: File and what is the matter with it.
@@ -138,6 +142,7 @@ class Sources:
 
     gaps: Gaps | None
     manifests: Mapping[str, Mapping[str, Any]]
+    verified: Verification | None
     rejected: Rejected | None
     set_aside: Rejected | None
     notes: Mapping[str, str]
@@ -164,6 +169,7 @@ def collect(run: Path) -> Sources:
     return Sources(
         gaps=_gaps(run, notes),
         manifests=manifests,
+        verified=verification(run, manifests.get("verify")),
         rejected=_rejected(run, "select/rejected.jsonl", notes),
         set_aside=_rejected(run, "split/rejected.jsonl", notes),
         notes=notes,
@@ -207,7 +213,7 @@ def _rejected(run: Path, name: str, notes: dict[str, str]) -> Rejected | None:
                 found.counts[reason] += 1
                 kept = found.examples.setdefault(reason, [])
                 if len(kept) < EXAMPLES:
-                    kept.append(_example(row))
+                    kept.append(example(row))
     except OSError:
         notes[name] = "cannot be read"
         return None
@@ -228,7 +234,8 @@ def _rows(lines: Iterator[str], found: Rejected) -> Iterator[dict[str, Any]]:
             found.unreadable += 1
 
 
-def _example(row: Mapping[str, Any]) -> Example:
+def example(row: Mapping[str, Any]) -> Example:
+    """A row of a rejected or passed conversation, cut to what a page needs."""
     messages = row.get("messages")
     turns = [turn for turn in messages if isinstance(turn, dict)] if isinstance(messages, list) else []
     return Example(
@@ -236,6 +243,7 @@ def _example(row: Mapping[str, Any]) -> Example:
         topic=str(row.get("topic") or ""),
         turns=tuple((str(turn.get("role", "")), fmt.clip(_said(turn), TURN_LENGTH)) for turn in turns[:TURNS]),
         detail=fmt.clip(str(row.get("detail") or ""), TURN_LENGTH),
+        reason=str(row.get("reason") or ""),
     )
 
 

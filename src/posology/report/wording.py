@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from posology.report import formatting as fmt
 from posology.report.results import Arm, DoseResponse, Labels, Status, TopicRow
+from posology.report.verification import Summary
 
 SYMBOLS: dict[Status, str] = {"better": "\u2713", "no_worse": "\u2248", "inconclusive": "?", "harmful": "\u2715"}
 WORDS: dict[Status, str] = {
@@ -26,6 +27,28 @@ REASONS = {
     "duplicate_of_real": "says again what a real training example says",
     "duplicate_in_pool": "the same text stands in the pool already",
     "no_text": "no customer's text to learn from",
+    "leaked_paraphrase": "says what a holdout conversation says, in other words",
+    "label_agreement": "real examples say that it belongs to another topic",
+    "roles": "customer and agent do not take turns",
+    "empty_turn": "a turn without text",
+    "repeated_turn": "a turn that was said before",
+    "placeholder": "a placeholder such as [Name] was left in",
+    "disclaimer": "the agent speaks as a language model, or declines",
+    "meta_talk": "speaks about the text itself",
+    "markup": "holds markup where people write plain text",
+    "truncated": "breaks off in the middle",
+    "repetition": "goes round in circles",
+    "politeness_loop": "the two cannot stop thanking each other",
+    "faithful": "the agent states figures that stand in no document",
+    "real_datum": "holds a personal datum of a real customer",
+    "verbatim_span": "repeats a real customer's words at length",
+    "personal_data": "holds personal data that could be anybody's",
+    "judge_on_topic": "judges say that it is about another topic",
+    "judge_faithful": "judges say that the agent departs from the documents",
+    "judge_realistic_customer": "judges say that no customer writes like this",
+    "judge_helpful_agent": "judges say that the agent does not help",
+    "judge_complete": "judges say that it is not whole",
+    "low_composite": "its scores are too low taken together",
 }
 
 GLOSSARY = (
@@ -203,6 +226,43 @@ def topic_caution(rows: Sequence[TopicRow]) -> str:
 def reason_in_words(code: str) -> str:
     """A rejection's code for people; a code that is not known here loses its underscores."""
     return REASONS.get(code, code.replace("_", " "))
+
+
+def verification_sentence(summary: Summary) -> str:
+    """How many candidates passed, and what the others failed first."""
+    if not summary.n_candidates:
+        return "There was no candidate to verify."
+    share = fmt.percent(summary.n_passed / summary.n_candidates)
+    said = f"{fmt.count(summary.n_passed)} of {fmt.plural(summary.n_candidates, 'candidate')} passed ({share})"
+    said += f", {fmt.count(summary.n_relabelled)} of them under another topic." if summary.n_relabelled else "."
+    if summary.rejected:
+        first = [f"{reason_in_words(code)} ({fmt.count(n)})" for code, n in list(summary.rejected.items())[:3]]
+        said += f" Most frequent first reasons to reject: {'; '.join(first)}."
+    return said
+
+
+def privacy(summary: Summary) -> list[str]:
+    """What was looked for, and what was found."""
+    found, about = summary.checks, summary.privacy
+    if not {"real_datum", "verbatim_span", "personal_data"} & found.keys():
+        return ["Candidates were not checked for personal data."]
+
+    def rejected(check: str) -> str:
+        return fmt.count(found[check].fail) if check in found else "not looked for"
+
+    said = []
+    if about.span_words:
+        said.append(
+            f"{fmt.plural(about.n_protected, 'personal datum', 'personal data')} of real customers (holdout included)"
+            f" were looked for in every candidate, and runs of {about.span_words} words and more that stand in one real"
+            " conversation alone; that length is the shortest that real customers hardly ever share."
+        )
+    said.append(
+        f"Rejected for a real customer's datum: {rejected('real_datum')}; for a real customer's words:"
+        f" {rejected('verbatim_span')}; for personal data that look like somebody's: {rejected('personal_data')}."
+        " What is spelled out, and names without a cue, no pattern finds."
+    )
+    return said
 
 
 def method(result: DoseResponse) -> list[str]:

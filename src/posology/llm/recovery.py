@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from posology.conversations.jsontext import mended
-from posology.generation.schema import Schema, problem
+from posology.llm.schema import Schema, problem
 
 Failure = Literal["no_json", "truncated", "broken", "schema"]
 
@@ -71,7 +71,7 @@ def recover(text: str, schema: Schema) -> Recovered:
 
     Args:
         text: The reply.
-        schema: What the value must satisfy; see `posology.generation.schema`.
+        schema: What the value must satisfy; see `posology.llm.schema`.
 
     Raises:
         Unrecoverable: With the reason.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posology.generation.quoting import defanged, fenced
+from posology.llm.quoting import defanged, fenced
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posology.generation.recovery import Unrecoverable, recover
+from posology.llm.recovery import Unrecoverable, recover
 
 TURN = {
     "type": "object",

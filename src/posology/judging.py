@@ -1,0 +1,334 @@
+"""Judges in a run: who may judge, whom they judge, what they say, and how far that can be trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posology import fingerprint
+from posology.answering import Tally
+from posology.config import Config
+from posology.jury import STAGE, TYPICAL_REPLY, Case, Juror, jurors
+from posology.llm.budget import Budget
+from posology.llm.contract import ChatRequest
+from posology.llm.engine import Engine
+from posology.llm.estimate import Estimate, estimate
+from posology.llm.ledger import Ledger
+from posology.llm.prices import Price, Prices
+from posology.progress import Progress, Silent
+from posology.records import Conversation, DocSection
+from posology.verification.families import Independence, Origin, check_independence, origin
+from posology.verification.judging import panel, trust
+from posology.verification.judging.bias import uninformative
+from posology.verification.judging.inferring import inferred
+from posology.verification.judging.replies import Judgement
+from posology.verification.judging.rubric import Rubric, TooLong, transcript
+from posology.verification.sampling import spread
+
+FEWEST_SWAPPED, MOST_SWAPPED = 20, 100
+MOST_PRODUCTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What judges said.
+
+    Attributes:
+        opinions: One a candidate, in order; those that were not to be judged have no findings.
+        judgements: Every judgement, judge by judge: the rows of `judgements.jsonl`.
+        facts: For manifest and report: judges, agreement, biases, what was learned, money whenever it was paid.
+        warnings: What the user should know.
+        sent: Calls that were really sent; the ledger knew the others.
+    """
+
+    opinions: tuple[panel.Opinion, ...]
+    judgements: tuple[Judgement, ...] = ()
+    facts: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    sent: int = 0
+
+
+class Judging:
+    """The judges of a run. Nothing is sent before `judge`; without judges, it does nothing.
+
+    Args:
+        config: The settings.
+        ledger: Where calls are kept; the run's own if the settings name none.
+        docs: Sections of the support documentation.
+        catalog: Rows of the product catalog, the column of the name first.
+        progress: Told how far.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Path,
+        *,
+        docs: Sequence[DocSection] = (),
+        catalog: Sequence[Mapping[str, str]] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self.settings = config.verify
+        self._config = config
+        self._ledger_path = config.verify.ledger or ledger
+        self._docs, self._catalog = docs, [row for row in catalog if row]
+        self._progress = progress or Silent()
+        self._prices = Prices({name: Price(**price.model_dump()) for name, price in config.prices.items()})
+
+    @cached_property
+    def rubric(self) -> Rubric:
+        """What is asked."""
+        return Rubric(self.settings.templates)
+
+    @cached_property
+    def jurors(self) -> list[Juror]:
+        """The panel; its models are made, not called."""
+        return jurors(self.settings, self.rubric, self._prices)
+
+    @property
+    def identity(self) -> str:
+        """Identity of all that shapes what judges say; for the fingerprint of the stage."""
+        given = self.settings
+        if not given.judges:
+            return "none"
+        return fingerprint.of(
+            "judging",
+            rubric=self.rubric.version,
+            judges=[(juror.model.provider, juror.model.name) for juror in self.jurors],
+            settings=given.model_dump(
+                exclude={"judges", "base_url", "templates", "concurrency", "rpm", "tpm", "timeout", "budget", "ledger"}
+            ),
+        )
+
+    def independence(self, candidates: Sequence[Conversation]) -> Independence:
+        """Whether the judges, and the evaluator if there is one, are independent of who wrote the candidates.
+
+        Raises:
+            ConfigError: They are not, and there is no override.
+        """
+        given, declared = self.settings, self.settings.families
+        judges = [
+            origin(j.name, declared=declared, own_server=j.judge.base_url is not None)
+            for j in (self.jurors if given.judges else [])
+        ]
+        evaluator = None if given.evaluator is None else origin(given.evaluator, declared=declared)
+        return check_independence(self._generators(candidates), judges, evaluator, override=given.allow_same_family)
+
+    def estimate(self, candidates: Sequence[Conversation], which: Sequence[int] | None = None) -> list[Estimate]:
+        """What judging would ask and cost; nothing is sent."""
+        cases = self._with_swapped(self._cases(candidates, self._sampled(candidates, which, None)))
+        found = []
+        with ExitStack() as stack:
+            known = stack.enter_context(Ledger(self._ledger_path)) if self._ledger_path.exists() else None
+            answered = None if known is None else known.answered
+            for juror in self.jurors:
+                requests = _requests(juror, cases)
+                found += estimate(
+                    requests, juror.model.provider, self._prices, answered=answered, typical_reply=TYPICAL_REPLY
+                )
+        return found
+
+    def judge(
+        self,
+        candidates: Sequence[Conversation],
+        *,
+        which: Sequence[int] | None = None,
+        vectors: NDArray[np.float32] | None = None,
+        signals: NDArray[np.float64] | None = None,
+    ) -> Judged:
+        """Asks the judges.
+
+        Args:
+            candidates: All candidates.
+            which: Places of those to be judged, such as those that no data check has failed; None for all.
+            vectors: Of all candidates, shape (n, d): to learn from, where a part is judged.
+            signals: Scores of data checks, shape (n, k), NaN where there is none: to stratify, to learn from, and to
+                hold constant where length is looked at.
+
+        Raises:
+            ConfigError: The judges are not independent, or their price is not known though there is a budget.
+            BudgetReached: The next call would pass the budget; what was asked is in the ledger.
+            PosologyError: What else ends a run of the engine, likewise.
+        """
+        if not self.settings.judges or not candidates:
+            return Judged(tuple(panel.Opinion() for _ in candidates))
+        independent = self.independence(candidates)
+        signals = np.zeros((len(candidates), 0)) if signals is None else signals
+        wanted = np.arange(len(candidates)) if which is None else np.asarray(sorted(which), dtype=int)
+        sample = self._sampled(candidates, wanted, signals)
+        forwards, swapped = asyncio.run(self._asked(self._cases(candidates, sample)))
+        ignored = [name for name, own in forwards.items() if uninformative(own) is not None]
+        opinions = [panel.Opinion() for _ in candidates]
+        for row, place in enumerate(sample):
+            own = [judgements[row] for judgements in forwards.values()]
+            opinions[place] = panel.opinion(own, self._limits, ignored=ignored)
+        rest = np.setdiff1d(wanted, sample)
+        applies = {int(p): self._criteria(c) for p, c in zip(rest, self._cases(candidates, rest), strict=True)}
+        further, learned = inferred(opinions, applies, vectors, signals, self._limits, seed=self.settings.seed)
+        for place, opinion in further.items():
+            opinions[place] = opinion
+        facts = self._facts(candidates, sample, signals, forwards, swapped) | {
+            "n_wanted": len(wanted),
+            "n_judged": len(sample),
+            "n_unscored": sum(f.state == "unscored" for place in sample for f in opinions[place].findings),
+            "learned": learned,
+            "independence": independent.to_json(),
+        }
+        warnings = trust.warnings(facts["judges"], facts["agreement"])
+        if lost := [name for name, one in learned.items() if not one["learnable"]]:
+            warnings.append(f"what was not judged has no score for {', '.join(lost)}: not learnable from what was.")
+        first = [independent.notice] if independent.notice else []
+        every = [j for name in forwards for j in (*forwards[name], *swapped[name])]
+        if independent.overridden:  # each verdict says so
+            opinions = [replace(o, judges=tuple(f"{name} (not independent)" for name in o.judges)) for o in opinions]
+        sent = sum(juror.sent for juror in self.jurors)
+        return Judged(tuple(opinions), tuple(every), facts, (*first, *independent.notes, *warnings), sent)
+
+    # -- who and what --------------------------------------------------------------------------------------------------
+
+    @property
+    def _limits(self) -> panel.Limits:
+        return panel.Limits(self.settings.floor, self.settings.disagreement)
+
+    def _generators(self, candidates: Sequence[Conversation]) -> list[Origin]:
+        """Who wrote the candidates: by their provenance; `verify.generator` speaks for those that it does not tell."""
+        given, spec = self.settings, self._config.generate.model
+        bare = spec.partition(":")[2]
+        said = [str(c.meta["generator"]) for c in candidates if c.meta.get("generator")]
+        names = [spec if name == bare else name for name in dict.fromkeys(said)]
+        found = [origin(name, declared=given.families) for name in names]
+        if given.generator is not None:
+            own = origin(given.generator, declared=given.families)
+            return list(dict.fromkeys([*(one for one in found if one.known), own]))
+        if said and (silent := len(candidates) - len(said)):
+            found.append(origin(f"the model that wrote {silent} of the candidates"))
+        return found
+
+    def _cases(self, candidates: Sequence[Conversation], places: Sequence[int] | NDArray[np.int64]) -> list[Case]:
+        by_topic: dict[str, list[DocSection]] = {}
+        by_name = {f"{section.file}#{section.heading}": section for section in self._docs}
+        for section in self._docs:
+            if section.topic is not None:
+                by_topic.setdefault(section.topic, []).append(section)
+        cases = []
+        for place in places:
+            candidate = candidates[place]
+            sections = by_topic.get(candidate.topic or "") or [
+                by_name[name] for name in candidate.meta.get("docs") or () if name in by_name
+            ]
+            text = transcript(candidate).lower()
+            products = [row for row in self._catalog if str(next(iter(row.values()))).lower() in text]
+            cases.append(Case(candidate, tuple(sections), tuple(products[:MOST_PRODUCTS])))
+        return cases
+
+    def _sampled(
+        self,
+        candidates: Sequence[Conversation],
+        wanted: Sequence[int] | NDArray[np.int64] | None,
+        signals: NDArray[np.float64] | None,
+    ) -> NDArray[np.int64]:
+        """Places of those that are judged: spread over topics and data checks."""
+        places = np.arange(len(candidates)) if wanted is None else np.asarray(wanted, dtype=int)
+        size = math.ceil(self.settings.judge_sample * len(places))
+        if size == len(places):
+            return places
+        quality = np.zeros(len(candidates)) if signals is None or not signals.shape[1] else trust.mean_of_rows(signals)
+        topics = [candidates[place].topic for place in places]
+        return places[spread(topics, quality[places], size, seed=self.settings.seed)]
+
+    def _with_swapped(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases, and at the end some of them once more with the criteria in the opposite order."""
+        share, n = self.settings.order_sample, len(cases)
+        size = min(n, MOST_SWAPPED, max(FEWEST_SWAPPED, math.ceil(share * n))) if share else 0
+        places = spread([case.conversation.topic for case in cases], np.zeros(n), size, seed=self.settings.seed)
+        swapped = [cases[place] for place in places]
+        return [*cases, *(Case(c.conversation, c.sections, c.products, backwards=True) for c in swapped)]
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    async def _asked(self, cases: Sequence[Case]) -> tuple[dict[str, list[Judgement]], dict[str, list[Judgement]]]:
+        """Judgements by judge: in the usual order of the criteria, and in the opposite one."""
+        every, n = self._with_swapped(cases), len(cases)
+        forwards, swapped = {}, {}
+        async with AsyncExitStack() as stack:
+            ledger = stack.enter_context(Ledger(self._ledger_path))
+            budget = Budget(self.settings.budget, self._prices, spent=sum(row.cost for row in ledger.stats()))
+            # All prices must be known before the first call of any judge.
+            gates = [budget.gate(juror.model.provider, juror.model.name, stage=STAGE) for juror in self.jurors]
+            for juror, gate in zip(self.jurors, gates, strict=True):
+                engine = Engine(
+                    juror.model,
+                    ledger,
+                    limits=juror.pace,
+                    gate=gate,
+                    price=juror.cost,
+                    progress=self._progress,
+                    stage=STAGE,
+                )
+                async with engine:
+                    found = await juror.judge_all(engine, every, self._progress)
+                forwards[juror.name], swapped[juror.name] = found[:n], found[n:]
+        return forwards, swapped
+
+    # -- what it is worth ----------------------------------------------------------------------------------------------
+
+    def _facts(
+        self,
+        candidates: Sequence[Conversation],
+        sample: NDArray[np.int64],
+        signals: NDArray[np.float64],
+        forwards: trust.Panel,
+        swapped: trust.Panel,
+    ) -> dict[str, Any]:
+        names = self.rubric.names
+        lengths = np.array([float(len(transcript(candidates[place]))) for place in sample])
+        judges = [
+            trust.about(juror.name, forwards, swapped[juror.name], names, lengths, signals[sample])
+            | {"provider": juror.model.provider, **_spent(juror.tally)}
+            for juror in self.jurors
+        ]
+        agreed = trust.agreements(forwards, names)
+        return {"rubric": self.rubric.version, "judges": judges, "agreement": agreed}
+
+    def _criteria(self, case: Case) -> Sequence[str]:
+        try:
+            return case.asked(self.rubric).criteria
+        except TooLong:
+            return ()
+
+
+def _requests(juror: Juror, cases: Sequence[Case]) -> list[ChatRequest]:
+    found = []
+    for case in cases:
+        try:
+            asked = case.asked(juror.rubric)
+        except TooLong:
+            continue
+        if asked.criteria:
+            found.append(juror.request(asked))
+    return found
+
+
+def notice_of(verification: Mapping[str, Any] | None) -> str | None:
+    """What verdicts, report and dataset card must say of the judges' independence; None if there is nothing.
+
+    Args:
+        verification: The manifest of the stage, if there is one.
+    """
+    judging = (verification or {}).get("judging") or {}
+    notice: str | None = (judging.get("independence") or {}).get("notice")
+    return notice
+
+
+def _spent(tally: Tally) -> dict[str, Any]:
+    """A tally as JSON; rounded, since sums hang on the order in which calls came back."""
+    return asdict(tally) | {"cost": None if tally.cost is None else round(tally.cost, 6)}

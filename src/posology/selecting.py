@@ -1,0 +1,245 @@
+"""Selection in a run: duplicates, what real folds say of the pool, the priority order, and what is written of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posology import fingerprint
+from posology.choosing import (
+    FEWEST_REAL,
+    KEEP_RATE,
+    WEIGHT,
+    Learned,
+    RealFolds,
+    compared,
+    given,
+    learned_keep_rate,
+    learned_weight,
+)
+from posology.config import Config
+from posology.embedding.embedder import Embedder
+from posology.errors import PosologyError
+from posology.progress import Progress
+from posology.ranking import Ranking, described, left_out, pool_warnings, without_copies
+from posology.records import Conversation, Rejection, Verdict, topics_of
+from posology.selection.choice import Candidates, Real
+from posology.selection.duplicates import Twins, find_twins
+from posology.store import writing
+from posology.training.contract import Trainer
+
+TWINS = "duplicates.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The outcome of selection.
+
+    Attributes:
+        ranked: What was kept, most wanted first, with `rank` and `quality` in `meta`.
+        rejected: What verification let pass and selection did not.
+        facts: For the manifest.
+    """
+
+    ranked: tuple[Conversation, ...]
+    rejected: tuple[Rejection, ...]
+    facts: Mapping[str, Any]
+
+
+class Selecting:
+    """Everything that is known when a pool is selected from.
+
+    Args:
+        config: The settings.
+        pool: Candidates that passed verification.
+        verdicts: Their verdicts; empty where the pool was not verified.
+        train: Real training conversations.
+        ranking: Whose turn it is.
+        trainer: What is trained on real folds; prepared.
+        embedder: Text to vectors.
+        known: Topics that docs or configuration name.
+        progress: Told what happens.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        pool: Sequence[Conversation],
+        verdicts: Sequence[Verdict],
+        *,
+        train: Sequence[Conversation],
+        ranking: Ranking,
+        trainer: Trainer,
+        embedder: Embedder,
+        known: Mapping[str, str],
+        progress: Progress,
+    ) -> None:
+        self._config, self._settings = config, config.select
+        self._train, self._ranking, self._trainer = train, ranking, trainer
+        self._embedder, self._known, self._progress = embedder, known, progress
+        self._verdicts = {v.id: v for v in verdicts}
+        texts = [config.text.rule.text(c) for c in pool]
+        self._silent = [Rejection(c.id, "no_text", "none of its turns counts under the text rule")
+                        for c, text in zip(pool, texts, strict=True) if not text.strip()]  # fmt: skip
+        self._pool = [c for c, text in zip(pool, texts, strict=True) if text.strip()]
+
+    def run(self, folder: Path, n_pool: int) -> Selected:
+        """Selects.
+
+        Args:
+            folder: Where pairs of duplicates are kept.
+            n_pool: Rows of the pool before verification.
+        """
+        kept, copies = self._without_copies(folder)
+        pool, candidates = [self._pool[row] for row in kept], self._candidates.part(np.array(kept, dtype=np.int64))
+        keep_rate, weight = self._learned(pool, candidates)
+        settings = self._settings
+        choice = self._ranking.choose(
+            candidates,
+            self._real,
+            strategy=settings.strategy,
+            keep_rate=keep_rate.value,
+            count=settings.count,
+            seed=settings.seed,
+        )
+        ranked = [
+            replace(
+                pool[row], meta={**pool[row].meta, "rank": rank, "quality": round(float(candidates.quality[row]), 6)}
+            )
+            for rank, row in enumerate(choice.order, 1)
+        ]
+        rejected = [*self._silent, *copies, *left_out(pool, candidates, choice, settings.count or 0)]
+        warnings = pool_warnings(n_pool, len(pool), ranked, self._train, self._known)
+        if settings.count is not None and settings.count > len(ranked):
+            warnings.append(
+                f"{settings.count:,} were wanted, {len(ranked):,} are left of the pool: all of them are kept."
+            )
+        facts = {
+            "n_pool": n_pool,
+            "n_passed": len(self._pool) + len(self._silent),
+            "n_distinct": len(pool),
+            "n_selected": len(ranked),
+            "strategy": settings.strategy,
+            "keep_rate": keep_rate.to_json(),
+            "synthetic_weight": weight.to_json(),
+            "floor": choice.floor,
+            "by_topic": dict(sorted(Counter(c.label for c in ranked).items())),
+            "warnings": warnings,
+        }
+        return Selected(tuple(ranked), tuple(rejected), facts)
+
+    def compare(self, folder: Path, doses: Sequence[float]) -> dict[str, Any]:
+        """What every strategy gives on real training folds.
+
+        Raises:
+            PosologyError: There is too little real data, or nothing to choose from.
+        """
+        kept, _ = self._without_copies(folder)
+        pool, candidates = [self._pool[row] for row in kept], self._candidates.part(np.array(kept, dtype=np.int64))
+        folds = self._folds(pool, candidates)
+        if folds is None:
+            raise PosologyError(
+                f"strategies cannot be compared on {len(self._train)} real and {len(pool)} synthetic conversations.",
+                remedy=f"At least {FEWEST_REAL} real training conversations and one candidate that passes are needed.",
+            )
+        keep_rate, weight = self._learned(pool, candidates, folds)
+        rows = compared(folds, doses, keep_rate=keep_rate.value, weight=weight.value)
+        return {"keep_rate": keep_rate.to_json(), "synthetic_weight": weight.to_json(), "strategies": rows}
+
+    @cached_property
+    def _real(self) -> Real:
+        return Real([c.label for c in self._train], self._embedder.encode(self._train))
+
+    @cached_property
+    def _candidates(self) -> Candidates:
+        return described(self._pool, self._embedder.encode(self._pool), self._real.vectors, self._verdicts)
+
+    def _without_copies(self, folder: Path) -> tuple[list[int], list[Rejection]]:
+        twins = self._twins(folder / TWINS)
+        near, semantic = self._settings.near, self._settings.semantic
+        return without_copies(self._pool, self._train, twins, self._candidates.quality, near=near, semantic=semantic)
+
+    def _twins(self, place: Path) -> Twins:
+        """Pairs that are alike, found once for a pool and its real data, whatever the thresholds are."""
+        everyone = fingerprint.of_conversations([*self._pool, *self._train])
+        print_ = fingerprint.of("twins", rows=everyone, encoder=self._embedder.identity)
+        if (kept := _read(place, print_)) is not None:
+            return Twins.from_columns(kept, self._pool, self._train)
+        self._progress.note("looking for duplicates")
+        rule = self._config.text.rule
+        twins = find_twins(
+            [rule.text(c) for c in self._pool],
+            self._candidates.vectors,
+            [rule.text(c) for c in self._train],
+            self._real.vectors,
+        )
+        _write(place, twins.columns(self._pool, self._train), print_)
+        return twins
+
+    def _learned(
+        self, pool: Sequence[Conversation], candidates: Candidates, folds: RealFolds | None = None
+    ) -> tuple[Learned, Learned]:
+        """Keep rate and weight: as given, or as real training folds say."""
+        rate, weight = self._settings.keep_rate, self._config.mix.synthetic_weight
+        whole = self._settings.strategy == "all" or self._settings.count is not None
+        if rate is None and (whole or self._settings.strategy == "random"):
+            rate = KEEP_RATE
+        if rate is not None and weight is not None:
+            return given(rate), given(weight)
+        folds = folds or self._folds(pool, candidates)
+        if folds is None:
+            why = "too little to learn it from"
+            chosen = given(rate) if rate is not None else Learned(KEEP_RATE, why, {})
+            return chosen, given(weight) if weight is not None else Learned(WEIGHT, why, {})
+        chosen = given(rate) if rate is not None else learned_keep_rate(folds, candidates.quality)
+        if weight is not None:
+            return chosen, given(weight)
+        return chosen, learned_weight(folds, self._settings.strategy, chosen.value)
+
+    def _folds(self, pool: Sequence[Conversation], candidates: Candidates) -> RealFolds | None:
+        """Real training folds; None where there is too little to learn from."""
+        sizes = Counter(c.label for c in self._train)
+        if len(self._train) < FEWEST_REAL or sum(n > 1 for n in sizes.values()) < 2 or not pool:
+            return None
+        if len(topics_of(self._train)) < 2:
+            return None
+        return RealFolds(
+            pool,
+            candidates,
+            self._train,
+            self._real.vectors,
+            ranking=self._ranking,
+            trainer=self._trainer,
+            jobs=self._config.sweep.jobs,
+            progress=self._progress,
+            seed=self._settings.seed,
+        )
+
+
+def _write(place: Path, columns: dict[str, Any], print_: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = {name: pa.string() for name in ("id", "other_id", "other_is", "kind")} | {"score": pa.float32()}
+    table = pa.table({name: pa.array(columns[name].tolist(), kind) for name, kind in text.items()})
+    with writing(place, binary=True) as handle:
+        pq.write_table(table.replace_schema_metadata({"fingerprint": print_}), handle)
+
+
+def _read(place: Path, print_: str) -> dict[str, list[Any]] | None:
+    """The columns of an earlier run, if they are of the same rows."""
+    import pyarrow.lib as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(place)
+    except (OSError, pa.ArrowException):
+        return None
+    found: dict[str, list[Any]] = table.to_pydict()
+    return found if (table.schema.metadata or {}).get(b"fingerprint") == print_.encode() else None

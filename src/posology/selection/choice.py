@@ -1,0 +1,124 @@
+"""Which candidates are kept, and in which order they are used: the strategies, side by side.
+
+`coverage`: what lies below the quality floor goes, the rest is ordered by whose turn it is and by what it covers.
+`top`: the best by quality, whatever the gaps; shown beside the others because it is what is usually done.
+`random`: a draw. `all`: nothing goes, ordered as under `coverage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posology.selection.priority import prioritise
+
+Strategy = Literal["coverage", "top", "random", "all"]
+STRATEGIES: tuple[Strategy, ...] = ("coverage", "top", "random", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What selection knows of m candidates.
+
+    Attributes:
+        topics: Their topics.
+        vectors: Shape (m, d).
+        quality: Shape (m,), higher is better: what the floor is about, and the order of `top`.
+        likeness: Shape (m,), in (0, 1): what coverage is weighted by.
+    """
+
+    topics: Sequence[str]
+    vectors: NDArray[np.float32]
+    quality: NDArray[np.float64]
+    likeness: NDArray[np.float64]
+
+    def part(self, rows: Sequence[int] | NDArray[np.int64]) -> Candidates:
+        """Some of them."""
+        topics = [self.topics[row] for row in rows]
+        return Candidates(topics, self.vectors[rows], self.quality[rows], self.likeness[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """What selection knows of n real training rows: their topics, and vectors of shape (n, d)."""
+
+    topics: Sequence[str]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The outcome.
+
+    Attributes:
+        order: Positions of the kept candidates, most wanted first.
+        below: Positions of those below the quality floor.
+        beyond: Positions of those that the wanted number leaves out, most wanted first.
+        floor: The lowest quality that was kept; None if nothing was dropped for its quality.
+    """
+
+    order: list[int]
+    below: list[int]
+    beyond: list[int]
+    floor: float | None
+
+
+def choose(
+    candidates: Candidates,
+    real: Real,
+    *,
+    sequence: Callable[[Sequence[str]], Sequence[str]],
+    strategy: Strategy = "coverage",
+    keep_rate: float = 1.0,
+    count: int | None = None,
+    seed: int = 0,
+) -> Choice:
+    """Applies a strategy.
+
+    Args:
+        candidates: What passed verification.
+        real: Real training rows.
+        sequence: From the topics of what is to be ordered to whose turn it is, one topic a row.
+        strategy: See the module.
+        keep_rate: Share of the candidates that is kept, in (0, 1]; `all` keeps all.
+        count: At most so many; None for no limit.
+        seed: Of `random`.
+
+    Raises:
+        ValueError: The vectors of candidates and real rows are of two widths, or the keep rate is outside (0, 1].
+    """
+    _check(candidates, real, keep_rate)
+    m = len(candidates.topics)
+    n_kept = m if strategy == "all" else max(min(m, 1), round(keep_rate * m))
+    if strategy == "random":
+        ranking = np.random.default_rng(seed).permutation(m)
+    else:
+        ranking = np.lexsort((np.arange(m), -candidates.quality))
+    kept, below = ranking[:n_kept], ranking[n_kept:]
+    floor = float(candidates.quality[kept].min()) if len(below) and strategy != "random" else None
+    if strategy in ("coverage", "all"):
+        kept = np.sort(kept)
+        rows = candidates.part(kept)
+        order = prioritise(
+            rows.topics, rows.vectors, real.topics, real.vectors, sequence=sequence(rows.topics), worth=rows.likeness
+        )
+        kept = kept[order]
+    chosen = kept.tolist()
+    end = len(chosen) if count is None else count
+    return Choice(chosen[:end], sorted(below.tolist()), chosen[end:], floor)
+
+
+def _check(candidates: Candidates, real: Real, keep_rate: float) -> None:
+    if not 0 < keep_rate <= 1:
+        raise ValueError(f"a keep rate lies in (0, 1], not {keep_rate}")
+    for name, side in (("candidates", candidates), ("real rows", real)):
+        if side.vectors.ndim != 2 or len(side.vectors) != len(side.topics):
+            raise ValueError(f"{len(side.topics)} {name}, but vectors of shape {side.vectors.shape}")
+    if len(real.topics) and len(candidates.topics) and candidates.vectors.shape[1] != real.vectors.shape[1]:
+        raise ValueError(
+            f"vectors of two encoders: {candidates.vectors.shape[1]} and {real.vectors.shape[1]} dimensions"
+        )

@@ -1,0 +1,1 @@
+"""Language models as judges: what they are asked, what their replies say, and how far they can be trusted."""

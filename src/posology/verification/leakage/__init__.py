@@ -1,0 +1,1 @@
+"""What of the holdout has found its way into data to be trained on: copies, near copies, paraphrases."""

@@ -1,0 +1,96 @@
+"""`posology verify` with judges and human labels, on the command line."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from chat_server import ChatServer
+from verification_replies import scored
+
+REAL, SYNTHETIC = 40, 30
+
+
+@pytest.fixture
+def server():
+    server = ChatServer()
+    server.answer = scored
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A small shop's data; the lexical encoder needs no weights."""
+    monkeypatch.chdir(tmp_path)
+    words = "boots tent lamp stove rope coat glove map torch flask".split()
+
+    def rows(name, n, start, **more):
+        with Path(name).open("w") as handle:
+            for k in range(start, start + n):
+                topic = ("refund", "delivery")[k % 2]
+                verb = ("I want my money back for the", "when does my parcel arrive with the")[k % 2]
+                text = f"{verb} {words[k % 10]} and {words[(k // 10) % 10]} number {k}"
+                row = {"id": f"{name}-{k}", "messages": [{"role": "user", "content": text}], "topic": topic}
+                handle.write(json.dumps({**row, **more}) + "\n")
+
+    rows("real.jsonl", REAL, 0)
+    rows("holdout.jsonl", 10, 500)
+    rows("synthetic.jsonl", SYNTHETIC, 900, generator="claude-sonnet-4")
+    return ["--real", "real.jsonl", "--synthetic", "synthetic.jsonl", "--holdout", "holdout.jsonl",
+            "--encoder", "lexical", "-q"]  # fmt: skip
+
+
+def test_judges_their_family_and_their_budget(posology, files, server):
+    refused = posology("verify", *files, "--judge", "anthropic:claude-opus-4-1")
+    assert refused.code == 2 and "one family, claude" in refused.err and "--allow-same-family" in refused.err
+    judges = ["--judge", "openai:gpt-test", "--judge-url", server.url]
+    done = posology("verify", *files, *judges, "--json")
+    assert done.code == 0, done.err
+    (judge,) = done.json["judging"]["judges"]
+    assert judge["states"] == {"scored": done.json["judging"]["n_judged"]} and server.answered
+    rows = [json.loads(line) for line in Path("run/verify/verdicts.jsonl").read_text().splitlines()]
+    assert any(row["verifier"] == ["data", "openai:gpt-test"] and "judge_on_topic" in row["scores"] for row in rows)
+    unpriced = posology("verify", *files, *judges, "--budget", "1", "--out", "other")
+    assert unpriced.code == 2 and "price" in unpriced.err
+
+
+def test_labels_by_keyboard_and_what_they_say(posology, files, server, monkeypatch):
+    judges = ["--judge", "openai:gpt-test", "--judge-url", server.url]
+
+    def label(keys, n):
+        monkeypatch.setattr("sys.stdin", io.StringIO(keys))
+        return posology("verify", *files, *judges, "--label", n, "--json")
+
+    assert label("y\nn\nq", 12).json["n"] == 2
+    assert label("yn" * 10, 12).json == {"n": 12, "n_good": 6, "wanted": 12, "labels": "run/labels.jsonl"}
+    found = posology("verify", *files, *judges, "--calibrate", "run/labels.jsonl", "--precision", "0.9", "--json")
+    assert found.code == 0, found.err
+    assert found.json["n"] == 12 and found.json["threshold"]["needed"] == 44
+    shown = posology("verify", *files, *judges, "--calibrate", "run/labels.jsonl")
+    assert "Against 12 labels" in shown.out and "posology.yaml" in shown.out
+
+
+def test_bad_labels_and_flags(posology, files):
+    nowhere = posology("verify", *files, "--calibrate", "nowhere.jsonl")
+    assert nowhere.code == 2 and "no such file" in nowhere.err
+    rows = '{"id": "synthetic.jsonl-900", "good": true}\n{"id": "stranger", "good": false}\n'
+    Path("labels.jsonl").write_text(rows)
+    unknown = posology("verify", *files, "--calibrate", "labels.jsonl")
+    assert unknown.code == 2 and "line 2" in unknown.err and "stranger" in unknown.err
+    assert posology("verify", *files, "--calibrate", "labels.jsonl", "--precision", "95").code == 2
+    assert posology("verify", *files, "--calibrate", "labels.jsonl", "--label", "5").code == 2
+
+
+def test_an_override_is_said_everywhere(posology, files, server):
+    judges = ["--judge", "openai:claude-like", "--judge-url", server.url, "--allow-same-family"]
+    assert posology("verify", *files, *judges).code == 0
+    said = "The check of independence was overridden"
+    assert said in json.loads(Path("run/verify/manifest.json").read_text())["warnings"][0]
+    Path("posology.yaml").write_text(
+        f"verify: {{judges: ['openai:claude-like'], base_url: '{server.url}', allow_same_family: true}}\n"
+    )
+    mixed = posology("mix", *files, "--dose", "0.2", "--run", "run", "--out", "set")
+    assert mixed.code == 0, mixed.err
+    assert said in Path("set/README.md").read_text()
