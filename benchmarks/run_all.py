@@ -8,7 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-NEED_DATA = ("dose_response.py", "ceiling.py", "null_pools.py")
+NEED_DATA = (
+    "dose_response.py",
+    "ceiling.py",
+    "null_pools.py",
+    "monitor_power.py",
+    "collapse_faults.py",
+    "collapse_loop.py",
+)
 
 
 def main() -> int:

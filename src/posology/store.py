@@ -23,7 +23,7 @@ from typing import IO, Any
 from posology.errors import StoreError
 
 SCHEMA_VERSION = 1
-STAGES = ("split", "gaps", "generate", "verify", "select", "mix", "sweep", "report")
+STAGES = ("split", "gaps", "generate", "verify", "select", "mix", "sweep", "collapse", "recurse", "report")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from posology import __version__
 from posology.cli import (
     ask,
     check,
+    collapse,
     demo,
     export,
     gaps,
@@ -22,6 +23,8 @@ from posology.cli import (
     ledger,
     mix,
     models,
+    monitor,
+    recurse,
     report,
     run,
     split,
@@ -57,12 +60,15 @@ for name, verb, panel in (
     ("generate", generate.generate, STAGES),
     ("mix", mix.mix, STAGES),
     ("sweep", sweep.sweep, STAGES),
+    ("collapse", collapse.collapse, STAGES),
+    ("recurse", recurse.recurse, STAGES),
     ("view", view.view, RESULTS),
     ("report", report.report, RESULTS),
     ("export", export.export, RESULTS),
     ("ask", ask.ask, RESULTS),
 ):
     app.command(name, rich_help_panel=panel)(verb)
+app.add_typer(monitor.app, name="monitor", rich_help_panel=RESULTS)
 app.add_typer(ledger.app, name="ledger", rich_help_panel="Calls and bundled weights")
 app.add_typer(models.app, name="models", rich_help_panel="Calls and bundled weights")
 
