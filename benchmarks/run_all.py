@@ -9,7 +9,15 @@ import sys
 from pathlib import Path
 
 NO_BENCHMARKS = ("run_all.py", "fake_server.py", "whole_process.py", "rival_curator.py")
-NEED_DATA = ("dose_response.py", "ceiling.py", "null_pools.py", "planted_defects.py")
+NEED_DATA = (
+    "dose_response.py",
+    "ceiling.py",
+    "null_pools.py",
+    "planted_defects.py",
+    "monitor_power.py",
+    "collapse_faults.py",
+    "collapse_loop.py",
+)
 
 
 def main() -> int:

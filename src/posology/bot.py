@@ -71,7 +71,7 @@ class Bot:
         if not (sweep / INDEX).is_file():
             raise UsageError(f"{place} holds no trained variant.", remedy="Name a run folder with a finished sweep.")
         config = config_of(sweep.parent)
-        folder = place if place.parent.name == "variants" else sweep / "variants" / _recommended(sweep)
+        folder = place if place.parent.name == "variants" else sweep / "variants" / recommended(sweep)
         settings = config.embedding
         encoder = make_encoder(settings.encoder, base_url=settings.base_url, api_key_env=settings.api_key_env)
         embedder = Embedder(encoder, rule=config.text.rule, cache=None)
@@ -104,7 +104,8 @@ class Bot:
         return self._docs[int((vectors[1:] @ vectors[0]).argmax())]
 
 
-def _recommended(sweep: Path) -> str:
+def recommended(sweep: Path) -> str:
+    """The key of the variant that a sweep recommends; its folder is `sweep/variants/KEY`."""
     dose = load(sweep.parent).recommendation.dose
     rows = read_json(sweep / INDEX)["variants"]
     return str(next(row["variant"] for row in rows if row["dose"] == dose and row["kind"] == "selected"))

@@ -25,7 +25,7 @@ from posology.errors import StoreError
 SCHEMA_VERSION = 1
 PART = ".part"
 _canonical = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
-STAGES = ("split", "gaps", "generate", "verify", "select", "mix", "sweep", "report")
+STAGES = ("split", "gaps", "generate", "verify", "select", "mix", "sweep", "collapse", "recurse", "report")
 
 
 @contextmanager

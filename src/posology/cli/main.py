@@ -15,6 +15,7 @@ from posology import __version__
 from posology.cli import (
     ask,
     check,
+    collapse,
     demo,
     export,
     gaps,
@@ -24,6 +25,8 @@ from posology.cli import (
     ledger,
     mix,
     models,
+    monitor,
+    recurse,
     report,
     run,
     split,
@@ -62,6 +65,8 @@ for name, verb, panel in (
     ("verify", verify.verify, STAGES),
     ("mix", mix.mix, STAGES),
     ("sweep", sweep.sweep, STAGES),
+    ("collapse", collapse.collapse, STAGES),
+    ("recurse", recurse.recurse, STAGES),
     ("view", view.view, RESULTS),
     ("report", report.report, RESULTS),
     ("export", export.export, RESULTS),
@@ -69,6 +74,7 @@ for name, verb, panel in (
     ("ask", ask.ask, RESULTS),
 ):
     app.command(name, rich_help_panel=panel)(verb)
+app.add_typer(monitor.app, name="monitor", rich_help_panel=RESULTS)
 app.add_typer(ledger.app, name="ledger", rich_help_panel="Calls and bundled weights")
 app.add_typer(models.app, name="models", rich_help_panel="Calls and bundled weights")
 
