@@ -23,8 +23,10 @@ from posology.conversations.docs import read_docs
 from posology.conversations.reading import read
 from posology.conversations.writing import write
 from posology.pipeline import Pipeline
-from posology.ranking import without_copies
-from posology.records import Conversation, Message
+from posology.ranking import quality_of, without_copies
+from posology.records import Conversation, Message, Rejection
+from posology.selection.duplicates import find_twins
+from posology.verifying import after
 
 HERE = Path(__file__).parent
 PARAPHRASES = HERE.parent / "tests" / "data" / "banking77_paraphrases.jsonl"
@@ -252,27 +254,37 @@ def main() -> None:
         report(config.model_copy(update={"data": given}), defects, planter.in_word, show=options.show)
 
 
+def _copies(pipeline: Pipeline, pool: list[Conversation], quality: np.ndarray) -> list[Rejection]:
+    """The duplicates that selection sets aside."""
+    train, rule, settings = pipeline.parts.train, pipeline.config.text.rule, pipeline.config.select
+    encode = pipeline.embedder.encode
+    twins = find_twins([rule.text(c) for c in pool], encode(pool), [rule.text(c) for c in train], encode(train))
+    return without_copies(pool, train, twins, quality, near=settings.near, semantic=settings.semantic)[1]
+
+
 def report(config: Config, defects: dict[str, str], in_word: set[str], *, show: bool) -> None:
     """Verifies and prints."""
     with Pipeline(config) as pipeline:
         verdicts = pipeline.verdicts
         pool = pipeline.material.conversations("synthetic")
         moved = {v.id: v.topic for v, c in zip(verdicts, pool, strict=True) if v.topic != c.topic and v.passed}
-        left = [c for c, v in zip(pool, verdicts, strict=True) if v.passed]
-        copies = without_copies(left, pipeline.parts.train, config.text.rule)[1]
+        left = [(after(c, v.topic), v) for c, v in zip(pool, verdicts, strict=True) if v.passed]
+        copies = _copies(pipeline, [c for c, _ in left], np.array([quality_of(v) for _, v in left]))
         seconds = (pipeline.folder.stage("verify").manifest or {})["timings"]["total"]
     found = {v.id: v.reasons[0] for v in verdicts if not v.passed} | {r.id: r.reason for r in copies}
     # A relabelled row is found too: its topic was called wrong.
     found = {id: "relabelled" for id in moved} | found
-    # Of two equal rows one may stay, whichever was planted.
-    twins = {r.other_id for r in copies if r.reason == "duplicate_in_pool"}
+    # Of two equal rows one may stay, whichever was planted: the clean twin of a planted row is not wrongly rejected.
+    planted_twins = {r.id for r in copies if defects.get(r.other_id or "") == "duplicate"}
+    twins = {r.other_id for r in copies if r.reason.startswith("duplicate_in_pool")}
     hit: dict[str, list[bool]] = defaultdict(list)
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for candidate in pool:
         kind = defects.get(candidate.id, "clean")
         caught = candidate.id in found or (kind == "duplicate" and candidate.id in twins)
-        if kind == "clean" and found.get(candidate.id) == "duplicate_in_pool":
+        if kind == "clean" and candidate.id in planted_twins:
             caught = False
+            del found[candidate.id]
         hit[kind].append(caught)
         if kind == "truncated":
             hit["within a word" if candidate.id in in_word else "between words"].append(caught)

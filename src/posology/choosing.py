@@ -9,7 +9,7 @@ before that, and to cost 0.3 after; on the holdout they cost 0.5.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -149,11 +149,11 @@ class RealFolds:
             "selected",
             "augment",
             trial.seed,
-            tuple(self._train[row] for row in fold.train),
-            tuple(self._pool[row] for row in rows),
+            tuple(self._train[row] for row in fold.train.tolist()),
+            tuple(self._pool[row] for row in rows.tolist()),
             synthetic_weight=trial.weight,
         )
-        judged = [self._train[row] for row in fold.judged]
+        judged = [self._train[row] for row in fold.judged.tolist()]
         told = self._trainer.fit(mixture).predict([replace(c, topic=None) for c in judged]).best
         truth = np.array([c.label for c in judged])
         right = np.array(told) == truth
@@ -208,25 +208,22 @@ def given(value: float) -> Learned:
 
 
 def learned_keep_rate(folds: RealFolds, quality: NDArray[np.float64]) -> Learned:
-    """The largest share of the candidates, best first, that is within one standard error of the best share."""
+    """The share of the candidates, best first, that does best; of equal ones the larger."""
     if not len(quality) or np.ptp(quality) == 0:
         return Learned(KEEP_RATE, "nothing tells good candidates from bad ones", {})
-    means = folds.scores([Trial(keep_rate=rate) for rate in KEEP_RATES], "keep rate").mean(axis=2)
-    best = means[means.mean(axis=1).argmax()]
-    for rate, scores in sorted(zip(KEEP_RATES, means, strict=True), key=lambda item: -item[0]):
-        loss = best - scores
-        if loss.mean() <= loss.std() / np.sqrt(len(loss)):
-            break
-    tried = {f"{rate:g}": round(float(scores.mean()), 6) for rate, scores in zip(KEEP_RATES, means, strict=True)}
-    return Learned(rate, "the largest within one standard error of the best on real training folds", tried)
+    return _best(folds, {rate: Trial(keep_rate=rate) for rate in KEEP_RATES}, "keep rate")
 
 
 def learned_weight(folds: RealFolds, strategy: Strategy, keep_rate: float) -> Learned:
-    """The weight of a synthetic example that does best."""
-    trials = [Trial(strategy, keep_rate, weight=weight) for weight in WEIGHTS]
-    means = folds.scores(trials, "weight").mean(axis=(1, 2))
-    tried = {f"{weight:g}": round(float(mean), 6) for weight, mean in zip(WEIGHTS, means, strict=True)}
-    return Learned(WEIGHTS[int(means.argmax())], "the best on real training folds", tried)
+    """The weight of a synthetic example that does best; of equal ones the larger."""
+    return _best(folds, {weight: Trial(strategy, keep_rate, weight=weight) for weight in WEIGHTS}, "weight")
+
+
+def _best(folds: RealFolds, trials: Mapping[float, Trial], label: str) -> Learned:
+    means = folds.scores(list(trials.values()), label).mean(axis=(1, 2)).round(6)
+    tried = dict(zip(trials, means.tolist(), strict=True))
+    best = max(tried, key=lambda value: (tried[value], value))
+    return Learned(best, "the best on real training folds", {f"{value:g}": mean for value, mean in tried.items()})
 
 
 def compared(

@@ -18,8 +18,8 @@ from posology.records import ROLES, TextRule
 
 # What may be left out of verification: every check that needs no model. Leaks into the holdout are always looked for.
 CHECKS = (
-    "roles empty_turn repeated_turn placeholder disclaimer meta_talk markup truncated repetition politeness_loop faithful "
-    "real_datum verbatim_span personal_data label_agreement real_likeness"
+    "roles empty_turn repeated_turn placeholder disclaimer meta_talk markup truncated repetition politeness_loop "
+    "faithful real_datum verbatim_span personal_data label_agreement real_likeness"
 ).split()
 
 PATHS = {

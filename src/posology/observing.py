@@ -123,7 +123,7 @@ class Observer:
             design=self.config.mix.design,
             real=self.real,
             ranked=self.pool,
-            synthetic_weight=self.config.mix.synthetic_weight,
+            synthetic_weight=self.config.mix.synthetic_weight or 1.0,  # the index holds what was learned
         ).conversations
 
     @cached_property

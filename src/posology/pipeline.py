@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from posology import __version__, fingerprint
-from posology.apart import Parts, clusters, set_apart, without_leaks
+from posology.apart import Parts, clusters, set_apart
 from posology.config import Config
 from posology.conversations.reading import read
 from posology.conversations.writing import write
@@ -38,16 +38,15 @@ from posology.prints import Prints
 from posology.progress import Progress, Silent
 from posology.ranking import Ranking, some
 from posology.records import ArmKind, Conversation, Rejection, Verdict, topics_of
-from posology.selecting import TWINS, Selecting
+from posology.selecting import TWINS, Selecting, controls, with_reasons
 from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import CrossValidation, HeadTrainer
-from posology.verification.verdicts import read_verdicts, to_row
-from posology.verifying import Verification, nothing_left, passed, rejected_rows, why_rejected
+from posology.verification.verdicts import read_verdicts
+from posology.verifying import VERDICTS, Verification, nothing_left, write_verified
 
-PROBE, VERDICTS = "probe.json", "verdicts.jsonl"
-NEVER = ("leaked", "no_text")  # reasons for which a row is not even a control
+PROBE = "probe.json"
 
 
 @dataclass(slots=True)
@@ -148,7 +147,7 @@ class Pipeline:
             parts = set_apart(self.config, self.material.conversations("real"), given, self._embed)
             write(parts.train, stage.folder / "train.jsonl")
             write(parts.holdout, stage.folder / "holdout.jsonl")
-            write(_with_reasons(self.material.conversations("real"), parts.removed), stage.folder / "rejected.jsonl")
+            write(with_reasons(self.material.conversations("real"), parts.removed), stage.folder / "rejected.jsonl")
             write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("real", "holdout")))
             record.files += ["train.jsonl", "holdout.jsonl", "rejected.jsonl", "bad_rows.jsonl"]
             record.facts |= {
@@ -206,9 +205,8 @@ class Pipeline:
     @cached_property
     def judging(self) -> Judging:
         """The judges; without any in the settings, they do nothing."""
-        ledger = self.folder.path / "ledger.sqlite"
-        docs, catalog = self.material.docs, self.material.catalog
-        return Judging(self.config, ledger, docs=docs, catalog=catalog, progress=self.progress)
+        ledger, inputs = self.folder.path / "ledger.sqlite", self.material
+        return Judging(self.config, ledger, docs=inputs.docs, catalog=inputs.catalog, progress=self.progress)
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -218,34 +216,18 @@ class Pipeline:
             return tuple(read_verdicts(stage.folder / VERDICTS))
         candidates = self.material.conversations("synthetic")
         with self._running("verify", self._prints.verify) as record:
-            verification = Verification(
-                self.config,
-                train=self.parts.train,
-                holdout=self.parts.holdout,
-                docs=self.material.docs,
-                catalog=self.material.catalog,
-                embedder=self.embedder,
-                judging=self.judging,
-                progress=self.progress,
-            )
-            found = verification.run(candidates)
-            write_jsonl(stage.folder / VERDICTS, map(to_row, found.verdicts))
-            write(passed(candidates, found.verdicts), stage.folder / "passed.jsonl")
-            write(rejected_rows(candidates, found.verdicts), stage.folder / "rejected.jsonl")
-            write_jsonl(stage.folder / "judgements.jsonl", found.judgements)
+            known = (self.config, self.material, self.parts, self.embedder, self.judging, self.progress)
+            found = Verification(*known).run(candidates)
+            record.files += [*write_verified(stage.folder, candidates, found), "bad_rows.jsonl"]
             write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("synthetic")))
-            record.files += [VERDICTS, "passed.jsonl", "rejected.jsonl", "judgements.jsonl", "bad_rows.jsonl"]
             record.facts |= {**found.facts, "warnings": list(found.warnings)}
-        for warning in found.warnings:
-            self.progress.warn(warning)
         return found.verdicts
 
     def verify(self) -> dict[str, Any]:
         """Verifies the pool; the facts of `verify/manifest.json`.
 
         Raises:
-            UsageError: There is no pool.
-            PosologyError: Not a single candidate passed.
+            PosologyError: There is no pool, or not a single candidate of it passed.
         """
         required(self.config.data.synthetic, "synthetic")
         self.verdicts  # noqa: B018 - made, or read
@@ -266,14 +248,12 @@ class Pipeline:
             return read(stage.folder / "selected.jsonl", source="synthetic").conversations
         pool = self.material.conversations("synthetic")
         with self._running("select", self._prints.select) as record:
-            selecting, wrong = self._selecting()
-            found = selecting.run(stage.folder, len(pool))
-            rejected = [*wrong, *found.rejected]
+            found = self._selecting.run(stage.folder)
             write(found.ranked, stage.folder / "selected.jsonl")
-            write(_with_reasons(pool, rejected), stage.folder / "rejected.jsonl")
+            write(with_reasons(pool, found.rejected), stage.folder / "rejected.jsonl")
             write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("synthetic")))
             record.files += ["selected.jsonl", "rejected.jsonl", "bad_rows.jsonl", TWINS]
-            record.facts |= {**found.facts, "rejected": dict(sorted(Counter(r.reason for r in rejected).items()))}
+            record.facts |= found.facts
         for warning in record.facts["warnings"]:
             self.progress.warn(warning)
         return found.ranked
@@ -301,7 +281,7 @@ class Pipeline:
         """
         required(self.config.data.synthetic, "synthetic")
         folder = self.folder.stage("select").folder
-        result = self._selecting()[0].compare(folder, [dose for dose in self.config.mix.doses if 0 < dose < 1])
+        result = self._selecting.compare(folder, [dose for dose in self.config.mix.doses if 0 < dose < 1])
         write_json(folder / "compared.json", {"schema_version": SCHEMA_VERSION, **result})
         return result
 
@@ -313,9 +293,7 @@ class Pipeline:
         """
         if not self.ranked:
             return ()
-        rejected = self.folder.stage("select").folder / "rejected.jsonl"
-        barred = {c.id for c in read_if_any(rejected) if str(c.meta["reason"]).startswith(NEVER)}
-        return tuple(c for c in self.material.conversations("synthetic") if c.id not in barred)
+        return controls(self.material.conversations("synthetic"), self.folder.stage("select").folder / "rejected.jsonl")
 
     @property
     def synthetic_weight(self) -> float:
@@ -323,34 +301,19 @@ class Pipeline:
         self.ranked  # noqa: B018 - where it is learned
         return float((self.folder.stage("select").manifest or {})["synthetic_weight"]["value"])
 
-    def _selecting(self) -> tuple[Selecting, list[Rejection]]:
-        """The selection from what verification lets pass, and a rejection for each other row."""
-        pool, train = self.material.conversations("synthetic"), self.parts.train
-        verdicts: Sequence[Verdict] = ()
-        if pool and self.config.verify.enabled:
-            verdicts = self.verdicts
-            clean = passed(pool, verdicts)
-            wrong = [why_rejected(verdict) for verdict in verdicts if not verdict.passed]
-        else:
-            rule, embed = self.config.text.rule, self.embedder.encode_texts
-            clean, wrong = without_leaks(pool, self.parts.holdout, rule, real=train, embed=embed)
-        self._embed([*clean, *train])
-        head = HeadTrainer(self.embedder, self.config.sweep.jobs)
-        head.restore(self.validation)
-        known = self.material.known_topics
-        stats = topic_stats(train, self.validation.predicted, known_topics=known)
-        selecting = Selecting(
+    @cached_property
+    def _selecting(self) -> Selecting:
+        verdicts = self.verdicts if self.config.verify.enabled and self.material.conversations("synthetic") else None
+        return Selecting(
             self.config,
-            clean,
+            self.material,
+            self.parts,
             verdicts,
-            train=train,
-            ranking=Ranking(stats, self._allocation, self.config.mix.design, len(train)),
-            trainer=head,
+            validation=self.validation,
+            allocation=self._allocation,
             embedder=self.embedder,
-            known=known,
             progress=self.progress,
         )
-        return selecting, wrong
 
     # -- mix -----------------------------------------------------------------------------------------------------------
 
@@ -495,10 +458,3 @@ class Pipeline:
             "inputs": self._hashes,
             "packages": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "onnxruntime")},
         }
-
-
-def _with_reasons(rows: Sequence[Conversation], rejections: Sequence[Rejection]) -> Iterator[Conversation]:
-    by_id = {c.id: c for c in rows}
-    for rejection in rejections:
-        reasons = {key: value for key, value in asdict(rejection).items() if key != "id"}
-        yield replace(by_id[rejection.id], meta={**by_id[rejection.id].meta, **reasons})

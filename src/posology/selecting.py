@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from posology import fingerprint
+from posology.apart import Parts, without_leaks
 from posology.choosing import (
     FEWEST_REAL,
     KEEP_RATE,
@@ -26,15 +28,21 @@ from posology.choosing import (
 from posology.config import Config
 from posology.embedding.embedder import Embedder
 from posology.errors import PosologyError
+from posology.gaps.allocation import Allocation
+from posology.gaps.topics import topic_stats
+from posology.inputs import Material
 from posology.progress import Progress
 from posology.ranking import Ranking, described, left_out, pool_warnings, without_copies
 from posology.records import Conversation, Rejection, Verdict, topics_of
 from posology.selection.choice import Candidates, Real
 from posology.selection.duplicates import Twins, find_twins
 from posology.store import writing
-from posology.training.contract import Trainer
+from posology.training.head import CrossValidation, HeadTrainer
+from posology.verifying import passed, why_rejected
 
 TWINS = "duplicates.parquet"
+SILENT = "none of its turns counts under the text rule"
+NEVER = ("leaked", "no_text")  # reasons, or how they begin, for which a row is not even a control
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Selected:
 
     Attributes:
         ranked: What was kept, most wanted first, with `rank` and `quality` in `meta`.
-        rejected: What verification let pass and selection did not.
+        rejected: Every other row of the pool, with the reason.
         facts: For the manifest.
     """
 
@@ -57,44 +65,50 @@ class Selecting:
 
     Args:
         config: The settings.
-        pool: Candidates that passed verification.
-        verdicts: Their verdicts; empty where the pool was not verified.
-        train: Real training conversations.
-        ranking: Whose turn it is.
-        trainer: What is trained on real folds; prepared.
+        material: The inputs.
+        parts: Training data and holdout.
+        verdicts: One a row of the pool; None where it is not to be verified: then leaks alone are looked for.
+        validation: What cross-validation of the default model tells of real training data.
+        allocation: Where the next example pays most.
         embedder: Text to vectors.
-        known: Topics that docs or configuration name.
         progress: Told what happens.
     """
 
     def __init__(
         self,
         config: Config,
-        pool: Sequence[Conversation],
-        verdicts: Sequence[Verdict],
+        material: Material,
+        parts: Parts,
+        verdicts: Sequence[Verdict] | None,
         *,
-        train: Sequence[Conversation],
-        ranking: Ranking,
-        trainer: Trainer,
+        validation: CrossValidation,
+        allocation: Allocation,
         embedder: Embedder,
-        known: Mapping[str, str],
         progress: Progress,
     ) -> None:
         self._config, self._settings = config, config.select
-        self._train, self._ranking, self._trainer = train, ranking, trainer
-        self._embedder, self._known, self._progress = embedder, known, progress
-        self._verdicts = {v.id: v for v in verdicts}
-        texts = [config.text.rule.text(c) for c in pool]
-        self._silent = [Rejection(c.id, "no_text", "none of its turns counts under the text rule")
-                        for c, text in zip(pool, texts, strict=True) if not text.strip()]  # fmt: skip
-        self._pool = [c for c, text in zip(pool, texts, strict=True) if text.strip()]
+        self._train, self._embedder, self._progress = parts.train, embedder, progress
+        self._known, self._rule = material.known_topics, config.text.rule
+        self._whole = material.conversations("synthetic")
+        self._verdicts = {v.id: v for v in verdicts or ()}
+        if verdicts is None:
+            clean, self._wrong = without_leaks(
+                self._whole, parts.holdout, self._rule, real=parts.train, embed=embedder.encode_texts
+            )
+        else:
+            clean, self._wrong = passed(self._whole, verdicts), [why_rejected(v) for v in verdicts if not v.passed]
+        self._pool = [c for c in clean if self._rule.text(c)]
+        self._wrong += [Rejection(c.id, "no_text", SILENT) for c in clean if not self._rule.text(c)]
+        stats = topic_stats(self._train, validation.predicted, known_topics=self._known)
+        self._ranking = Ranking(stats, allocation, config.mix.design, len(self._train))
+        self._trainer = HeadTrainer(embedder)  # whatever is trained later: learning must be cheap
+        self._trainer.restore(validation)
 
-    def run(self, folder: Path, n_pool: int) -> Selected:
+    def run(self, folder: Path) -> Selected:
         """Selects.
 
         Args:
             folder: Where pairs of duplicates are kept.
-            n_pool: Rows of the pool before verification.
         """
         kept, copies = self._without_copies(folder)
         pool, candidates = [self._pool[row] for row in kept], self._candidates.part(np.array(kept, dtype=np.int64))
@@ -114,21 +128,22 @@ class Selecting:
             )
             for rank, row in enumerate(choice.order, 1)
         ]
-        rejected = [*self._silent, *copies, *left_out(pool, candidates, choice, settings.count or 0)]
-        warnings = pool_warnings(n_pool, len(pool), ranked, self._train, self._known)
+        rejected = [*self._wrong, *copies, *left_out(pool, candidates, choice, settings.count or 0)]
+        warnings = pool_warnings(len(self._whole), len(pool), ranked, self._train, self._known)
         if settings.count is not None and settings.count > len(ranked):
             warnings.append(
                 f"{settings.count:,} were wanted, {len(ranked):,} are left of the pool: all of them are kept."
             )
         facts = {
-            "n_pool": n_pool,
-            "n_passed": len(self._pool) + len(self._silent),
+            "n_pool": len(self._whole),
+            "n_passed": len(self._pool),
             "n_distinct": len(pool),
             "n_selected": len(ranked),
             "strategy": settings.strategy,
             "keep_rate": keep_rate.to_json(),
             "synthetic_weight": weight.to_json(),
             "floor": choice.floor,
+            "rejected": dict(sorted(Counter(r.reason for r in rejected).items())),
             "by_topic": dict(sorted(Counter(c.label for c in ranked).items())),
             "warnings": warnings,
         }
@@ -172,11 +187,10 @@ class Selecting:
         if (kept := _read(place, print_)) is not None:
             return Twins.from_columns(kept, self._pool, self._train)
         self._progress.note("looking for duplicates")
-        rule = self._config.text.rule
         twins = find_twins(
-            [rule.text(c) for c in self._pool],
+            [self._rule.text(c) for c in self._pool],
             self._candidates.vectors,
-            [rule.text(c) for c in self._train],
+            [self._rule.text(c) for c in self._train],
             self._real.vectors,
         )
         _write(place, twins.columns(self._pool, self._train), print_)
@@ -220,6 +234,27 @@ class Selecting:
             progress=self._progress,
             seed=self._settings.seed,
         )
+
+
+def controls(pool: Sequence[Conversation], rejected: Path) -> tuple[Conversation, ...]:
+    """What controls are drawn from: the pool as it came, without rows that match the holdout or have no text.
+
+    Args:
+        pool: The whole pool.
+        rejected: The rejected rows that selection wrote.
+    """
+    with rejected.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    barred = {row["id"] for row in rows if str(row["reason"]).startswith(NEVER)}
+    return tuple(c for c in pool if c.id not in barred)
+
+
+def with_reasons(rows: Sequence[Conversation], rejections: Sequence[Rejection]) -> Iterator[Conversation]:
+    """The rejected rows, each with the reason in `meta`."""
+    by_id = {c.id: c for c in rows}
+    for rejection in rejections:
+        reasons = {key: value for key, value in asdict(rejection).items() if key != "id"}
+        yield replace(by_id[rejection.id], meta={**by_id[rejection.id].meta, **reasons})
 
 
 def _write(place: Path, columns: dict[str, Any], print_: str) -> None:

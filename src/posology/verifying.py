@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posology.apart import Parts
 from posology.config import Config
 from posology.conversations.personal import make_finder
+from posology.conversations.writing import write
 from posology.embedding.embedder import Embedder
 from posology.errors import PosologyError
-from posology.judging import Judged, Judging
+from posology.inputs import Material
+from posology.judging import Judging
 from posology.progress import Progress
-from posology.records import Conversation, DocSection, Finding, Rejection, Verdict
+from posology.records import Conversation, Finding, Rejection, Verdict
+from posology.store import write_jsonl
 from posology.verification import relabel
 from posology.verification.endings import Truncated
 from posology.verification.faithfulness import Faithfulness
@@ -25,9 +30,10 @@ from posology.verification.leakage.check import Leakage, leakage
 from posology.verification.likeness import RealLikeness
 from posology.verification.privacy import GenuineLooking, RealData, VerbatimSpan
 from posology.verification.repetition import PolitenessLoop, Repetition
-from posology.verification.verdicts import verdict
+from posology.verification.verdicts import to_row, verdict
 
 Check = Callable[[Sequence[Conversation]], Sequence[Finding]]
+VERDICTS = "verdicts.jsonl"
 BINS = 20
 FEW = 0.2  # share of candidates that pass, below which a warning is due
 
@@ -54,10 +60,8 @@ class Verification:
 
     Args:
         config: The settings.
-        train: Real training conversations.
-        holdout: Real conversations kept for evaluation: read for leaks and personal data, and for nothing else.
-        docs: Sections of the support documentation.
-        catalog: Rows of the product catalog.
+        material: The inputs: docs and catalog are read.
+        parts: Real training data; the holdout is read for leaks and personal data, and for nothing else.
         embedder: Text to vectors.
         judging: The judges.
         progress: Told what happens.
@@ -66,18 +70,15 @@ class Verification:
     def __init__(
         self,
         config: Config,
-        *,
-        train: Sequence[Conversation],
-        holdout: Sequence[Conversation],
-        docs: Sequence[DocSection],
-        catalog: Sequence[Mapping[str, str]],
+        material: Material,
+        parts: Parts,
         embedder: Embedder,
         judging: Judging,
         progress: Progress,
     ) -> None:
         self._config, self._settings = config, config.verify
-        self._train, self._holdout = train, holdout
-        self._docs, self._catalog = docs, catalog
+        self._train, self._holdout = parts.train, parts.holdout
+        self._docs, self._catalog = material.docs, material.catalog
         self._embedder, self._judging, self._progress = embedder, judging, progress
         self._facts: dict[str, dict[str, Any]] = {"privacy": {}}
 
@@ -115,7 +116,11 @@ class Verification:
         ]
         facts = {**counted(verdicts, candidates), **self._facts, "judging": judged.facts}
         rows = tuple(judgement.to_json() for judgement in judged.judgements)
-        return Verified(tuple(verdicts), facts, rows, tuple(_warnings(facts, judged)))
+        warnings = _warnings(facts)
+        for warning in warnings:
+            self._progress.warn(warning)
+        # What the judges had to say of themselves has been told by them.
+        return Verified(tuple(verdicts), facts, rows, (*judged.warnings, *warnings))
 
     def _labelled(self, candidates: Sequence[Conversation]) -> list[tuple[str | None, list[Finding]]]:
         """The topic that each candidate is an example of, and what says so; nothing where the check is skipped."""
@@ -169,6 +174,15 @@ class Verification:
             "whole_set": found.whole_set and asdict(found.whole_set) | {"leans": found.whole_set.leans},
         }
         return found
+
+
+def write_verified(folder: Path, candidates: Sequence[Conversation], found: Verified) -> list[str]:
+    """Writes verdicts, what passed, what was rejected and why, and what judges said; the names of the files."""
+    write_jsonl(folder / VERDICTS, map(to_row, found.verdicts))
+    write(passed(candidates, found.verdicts), folder / "passed.jsonl")
+    write(rejected_rows(candidates, found.verdicts), folder / "rejected.jsonl")
+    write_jsonl(folder / "judgements.jsonl", found.judgements)
+    return [VERDICTS, "passed.jsonl", "rejected.jsonl", "judgements.jsonl"]
 
 
 def passed(candidates: Sequence[Conversation], verdicts: Sequence[Verdict]) -> list[Conversation]:
@@ -280,8 +294,8 @@ def _table(scores: Sequence[Mapping[str, float | None]]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(len(scores), len(names))
 
 
-def _warnings(facts: Mapping[str, Any], judged: Judged) -> list[str]:
-    found = list(judged.warnings)
+def _warnings(facts: Mapping[str, Any]) -> list[str]:
+    found = []
     n, passed = facts["n_candidates"], facts["n_passed"]
     if (whole := facts["leakage"]["whole_set"]) and whole["leans"]:
         found.append(

@@ -160,7 +160,7 @@ class HeadTrainer:
         topics, codes = np.unique(labels, return_inverse=True)
         names = self.embedder.encode_topics(topics.tolist())
         folds = [folds_by_topic(labels, FOLDS, seed=repeat) for repeat in range(REPEATS)]
-        held_out = {}
+        held_out: dict[tuple[tuple[float, float], int], NDArray[np.float32]] = {}
 
         def judge(*settings: tuple[float, float]) -> None:
             """Scores every real row under further settings, by heads that have not seen it."""
