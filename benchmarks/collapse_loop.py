@@ -33,7 +33,7 @@ def main() -> None:
             figures += [(row["diversity"] or {}).get(name, {}).get("value") for name in CURVES]
             said = " ".join("-" if value is None else f"{value:.3f}" for value in figures)
             print(run["policy"], "on" if run["verify"] else "off", row["generation"], said, len(row["moved"]))
-        print(run["verdict"], "collapsing" if run["collapsing"] else "holding")
+        print(run["verdict"], run["status"])
     print(f"{seconds:.0f} s for {len(result['runs'])} loops of {len(result['runs'][0]['generations']) - 1} generations")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
@@ -26,12 +27,16 @@ from posology.records import Conversation, Mixture
 from posology.report.collapse_page import write_page
 from posology.report.recursion_page import build
 from posology.store import write_json
+from posology.threads import single_threaded
 from posology.training.contract import Trainer, Variant
 
 SCHEMA_VERSION = 1
 RESULT, PAGE = "recursion.json", "recursion.html"
 SMALLEST = 40
 CURVES = ("vendi", "coverage", "distinct_2", "vocabulary_growth", "topics_missing", "far_out")
+GRAVE = (
+    0.1  # share of the accuracy on real data alone; who has surely lost more is collapsing, who has lost less eroding
+)
 SURROGATE = "surrogate: interpolated word trigrams by topic"
 
 
@@ -40,7 +45,7 @@ def agreeing(trainer: Trainer, real: Sequence[Conversation]) -> Verify:
 
     Within a topic the order is as written, not by confidence, which would keep only what is easy.
     """
-    variant = trainer.fit(Mixture(0.0, "selected", "augment", 0, tuple(real), ()))
+    variant = _trained(trainer, real)
 
     def verify(candidates: Sequence[Conversation]) -> Sequence[Conversation]:
         told = _answers(variant, candidates)
@@ -51,10 +56,16 @@ def agreeing(trainer: Trainer, real: Sequence[Conversation]) -> Verify:
 
 def _right(trainer: Trainer, mixture: Sequence[Conversation], holdout: Sequence[Conversation]) -> NDArray[np.bool_]:
     """Which held-out conversations a bot gets right that learned from the mixture."""
-    real, synthetic = (tuple(c for c in mixture if c.source == source) for source in ("real", "synthetic"))
-    variant = trainer.fit(Mixture(0.0, "selected", "replace", 0, real, synthetic))
-    told = zip(_answers(variant, holdout), holdout, strict=True)
+    told = zip(_answers(_trained(trainer, mixture), holdout), holdout, strict=True)
     return np.array([answer == c.topic for answer, c in told])
+
+
+def _trained(trainer: Trainer, mixture: Sequence[Conversation]) -> Variant:
+    """A bot that learned from a mixture, every row at full weight."""
+    real, synthetic = (tuple(c for c in mixture if c.source == source) for source in ("real", "synthetic"))
+    with single_threaded(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # so it is in small loops
+        return trainer.fit(Mixture(0.0, "selected", "replace", 0, real, synthetic))
 
 
 def _answers(variant: Variant, conversations: Sequence[Conversation]) -> list[str]:
@@ -177,7 +188,7 @@ def recurse(
         verify: Whether candidates are verified; both may be given.
         fit: Makes a generator; the surrogate by default.
         generator: What to call it in the result.
-        size: Rows that a generation writes; None for as many as there are real ones.
+        size: How many real rows to begin with, drawn at random, hence how many each generation writes; None for all.
         make_verify: Makes the verifier from a prepared trainer and real training data.
         seed: Decides every draw.
 
@@ -198,6 +209,8 @@ def recurse(
                 file=config.data.real,
                 remedy="Give more, a smaller --holdout-size, or name the roles to be read with --roles.",
             )
+        if size is not None and size < len(real):
+            real = [real[i] for i in np.sort(np.random.default_rng(seed).choice(len(real), size, replace=False))]
         stage = pipeline.folder.stage("recurse")
         stage.begin()
         runs = []
@@ -209,7 +222,6 @@ def recurse(
                 generations=generations,
                 policy=policy,
                 verify=make_verify(trainer, real) if verified else None,
-                size=size,
                 rule=rule,
                 seed=seed,
             )
@@ -247,18 +259,20 @@ def recurse(
 
 
 def _run(policy: Policy, verified: bool, rows: list[dict[str, Any]], generations: int) -> dict[str, Any]:
-    """One run of the loop, with its verdict: has it lost accuracy beyond chance by its end?"""
-    last = rows[-1]
+    """One run of the loop, with its verdict."""
+    last, ended_early = rows[-1], len(rows) <= generations
     low, high = last["delta"]["ci95"]
-    collapsing = len(rows) <= generations or high < 0
-    ended = (
-        f" It ended at generation {last['generation']}: nothing usable was written." if len(rows) <= generations else ""
-    )
+    if ended_early or high < -GRAVE * rows[0]["accuracy"]:
+        status = "collapsing"
+    else:
+        status = "eroding" if high < 0 else "holding"
     said = (
         f"{_name(policy, verified)}: accuracy {rows[0]['accuracy']:.1%} before, {last['accuracy']:.1%} after "
-        f"{last['generation']} generations ({100 * low:+.1f} to {100 * high:+.1f} points).{ended}"
+        f"{last['generation']} generations ({100 * low:+.1f} to {100 * high:+.1f} points)."
     )
-    return {"policy": policy, "verify": verified, "generations": rows, "collapsing": collapsing, "verdict": said}
+    if ended_early:
+        said += f" It ended at generation {last['generation']}: nothing usable was written."
+    return {"policy": policy, "verify": verified, "generations": rows, "status": status, "verdict": said}
 
 
 def _name(policy: Policy, verified: bool) -> str:
@@ -266,4 +280,4 @@ def _name(policy: Policy, verified: bool) -> str:
 
 
 def _warnings(runs: Sequence[dict[str, Any]]) -> list[str]:
-    return [f"{run['verdict']} The loop collapses." for run in runs if run["collapsing"]]
+    return [f"{run['verdict']} The loop is {run['status']}." for run in runs if run["status"] != "holding"]

@@ -114,12 +114,12 @@ def test_recurse_with_a_model(posology, files, monkeypatch):
     monkeypatch.syspath_prepend(files)
     paths = ("--real", files / "real.jsonl", "--holdout-size", 60, "--out", files / "run", "--encoder", "lexical")
     done = posology(
-        "recurse", *paths, "--generations", 1, "--generator", "model", "--model", "scripted:writer:write", "--rows", 30,
+        "recurse", *paths, "--generations", 1, "--generator", "model", "--model", "scripted:writer:write", "--rows", 60,
         "--json", "-q",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert done.json["generator"] == "scripted:writer:write"
-    assert done.json["runs"][0]["generations"][1]["n_written"] == 30
+    assert done.json["runs"][0]["generations"][1]["n_written"] == 60
     assert (files / "run" / "ledger.sqlite").exists()
 
 

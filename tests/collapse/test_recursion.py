@@ -72,10 +72,6 @@ def test_the_loop_ends_where_nothing_usable_is_written(start):
     assert len(loop(start, "accumulate", fit=lambda texts, topics: Mute())) == 1
 
 
-def test_fewer_rows_can_be_asked_for(start):
-    assert [len(g.mixture) for g in loop(start, "accumulate", size=10)] == [120, 130, 140, 150]
-
-
 def test_trigrams_write_words_of_their_topic():
     texts = ["my card is lost", "my card is stolen", "the app is slow", "the app is down"]
     topics = ["card", "card", "app", "app"]
@@ -118,3 +114,19 @@ def test_a_model_goes_on_with_a_list_of_the_topic():
 )
 def test_first_line(reply, line):
     assert first_line(reply) == line
+
+
+@pytest.mark.parametrize(
+    ("ci95", "asked", "status"),
+    [
+        ([-0.4, -0.3], 1, "collapsing"),
+        ([-0.12, -0.05], 1, "eroding"),
+        ([-0.02, 0.01], 1, "holding"),
+        ([-0.02, 0.01], 2, "collapsing"),  # it ended early
+    ],
+)
+def test_what_a_loop_is_called(ci95, asked, status):
+    from posology.recursing import _run
+
+    rows = [{"generation": i, "accuracy": 0.8, "delta": {"mean": 0.0, "ci95": ci95}} for i in range(2)]
+    assert _run("replace", False, rows, asked)["status"] == status

@@ -107,7 +107,7 @@ def test_the_loop_page_draws_what_was_measured():
         "policy": "replace",
         "verify": False,
         "generations": [generation(0, 0.9), generation(1, 0.5, {"vendi": {"value": 4.0, "real": 5.0}})],
-        "collapsing": True,
+        "status": "collapsing",
         "verdict": "replace: worse.",
     }
     whole = {"generator": "g", "n_real": 10, "holdout": {"n": 20}, "runs": [run]}
@@ -116,4 +116,4 @@ def test_the_loop_page_draws_what_was_measured():
     assert "Recall on rare topics" not in page  # never measured
     assert "and 1 more" in page
     assert "replace: worse." in page
-    assert "Holding" in recursion_page.build({**whole, "runs": [{**run, "collapsing": False}]})
+    assert "Holding" in recursion_page.build({**whole, "runs": [{**run, "status": "holding"}]})

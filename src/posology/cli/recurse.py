@@ -41,7 +41,8 @@ def recurse(
         float | None, typer.Option("--budget", help="Money, over all the ledger holds.", rich_help_panel=LOOP)
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Rows a generation writes [as many as real ones].", min=1, rich_help_panel=LOOP)
+        int | None,
+        typer.Option(help="Real rows to begin with, and rows a generation [all].", min=40, rich_help_panel=LOOP),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides every draw.", min=0, rich_help_panel=LOOP)] = 0,
     config: o.Config = None,
@@ -96,5 +97,5 @@ def _table(result: dict[str, Any], hint: str) -> Group:
             tail = "-" if row["tail_recall"] is None else f"{row['tail_recall']:.1%}"
             counts = (row["generation"], row["n_mixture"], row["n_real"], row["topics"])
             table.add_row(*map(str, counts), f"{row['accuracy']:.1%}", tail, f"{len(row['moved'])} indicators")
-        parts += [table, run["verdict"], "the loop collapses" if run["collapsing"] else "the loop holds", ""]
+        parts += [table, run["verdict"], f"the loop is {run['status']}", ""]
     return Group(*parts, hint)

@@ -49,14 +49,13 @@ def run_loop(
     generations: int,
     policy: Policy,
     verify: Verify | None = None,
-    size: int | None = None,
     rule: TextRule,
     seed: int = 0,
 ) -> Iterator[Generation]:
     """Turns the loop, yielding generation 0 first.
 
-    Topics of what is written are drawn from the mixture that was learned from: a topic that is not drawn is not
-    written, and under `replace` is gone for good.
+    Each generation writes as many rows as there are real ones, of topics drawn from the mixture it learned from: a
+    topic that is not drawn is not written, and under `replace` is gone for good.
 
     Args:
         real: Real labelled conversations with text.
@@ -65,12 +64,11 @@ def run_loop(
         policy: `replace` learns from the last generation alone, `accumulate` from real data and all generations,
             `accumulate-subsample` from a random part of these as large as real data.
         verify: Chooses among twice as many candidates; None takes everything.
-        size: Rows that a generation writes; None for as many as there are real ones.
         rule: What a conversation's text is.
         seed: Decides every draw.
     """
     rng = np.random.default_rng(seed)
-    size = size or len(real)
+    size = len(real)
     mixture, everything = tuple(real), list(real)
     yield Generation(0, (), 0, mixture)
     for number in range(1, generations + 1):
@@ -87,7 +85,7 @@ def run_loop(
         if not written:
             return
         everything += written
-        mixture = _mixed(policy, written, everything, len(real), rng)
+        mixture = _mixed(policy, written, everything, size, rng)
         yield Generation(number, written, len(candidates), mixture)
 
 
