@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 
 import posology
-from posology.weekly import paired_loss
 from posology.monitor.baseline import learned
 from posology.monitor.checks import NAMES, Reference
 from posology.monitor.windows import Window
 from posology.observing import Observer
 from posology.records import Mixture
 from posology.training.head import HeadTrainer
+from posology.weekly import paired_loss
 
 SIZE, HALVES, WEEKS = 200, 10, 20
 RATE = 0.02

@@ -17,17 +17,6 @@ import numpy as np
 from posology.config import Data
 from posology.errors import InputError, StoreError, UsageError
 from posology.inputs import Material, required
-from posology.weekly import (
-    RATE,
-    accuracy_check,
-    content_hash,
-    positions,
-    right_of,
-    suite_checks,
-    synthetic_checks,
-    traffic_checks,
-    traffic_reference,
-)
 from posology.monitor import webhook
 from posology.monitor.baseline import (
     FOLDER,
@@ -45,6 +34,17 @@ from posology.records import Conversation
 from posology.report.build import link_report
 from posology.report.monitor_page import monitor_page
 from posology.store import RunFolder, writing
+from posology.weekly import (
+    RATE,
+    accuracy_check,
+    content_hash,
+    positions,
+    right_of,
+    suite_checks,
+    synthetic_checks,
+    traffic_checks,
+    traffic_reference,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame

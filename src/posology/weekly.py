@@ -31,8 +31,9 @@ from posology.monitor.results import Check, Verdict, counted, unscored
 from posology.monitor.windows import Window
 from posology.observing import Observer, roles
 from posology.progress import Progress
-from posology.ranking import some, without_copies
+from posology.ranking import some
 from posology.records import Conversation, TextRule
+from posology.selection.duplicates import duplicates, find_twins
 from posology.training.contract import Variant
 
 if TYPE_CHECKING:
@@ -288,8 +289,7 @@ def synthetic_checks(
     """Checks of synthetic conversations before they are mixed in."""
     rule = observer.config.text.rule
     kept, leaked = without_leaks(batch, observer.holdout, rule)
-    copies = without_copies(kept, observer.real, rule)[1] if kept else []
-    values: dict[str, float] = {LEAKED: len(leaked), COPIES: len(copies) / max(len(batch), 1)}
+    values: dict[str, float] = {LEAKED: len(leaked), COPIES: _copies(kept, observer) / max(len(batch), 1)}
     most: dict[str, float] = {LEAKED: 0, COPIES: MOST_COPIES}
     notes = {LEAKED: some([rejection.id for rejection in leaked]) if leaked else ""}
     values[COLLAPSE], most[COLLAPSE], notes[COLLAPSE] = _collapse(batch, observer)
@@ -317,6 +317,20 @@ def synthetic_checks(
     failed = validated("synthetic", frame, lambda _: values, most).failed
     note = "; ".join([*failed, *_unknown(rows, observer.topics)])
     return [counted("synthetic_rows", len(failed), 0, note), *checks]
+
+
+def _copies(batch: Sequence[Conversation], observer: Observer) -> int:
+    """How many of a batch copy real training data, or each other."""
+    if not batch:
+        return 0
+    rule, settings = observer.config.text.rule, observer.config.select
+    twins = find_twins(
+        [rule.text(c) for c in batch],
+        observer.vectors(batch),
+        [rule.text(c) for c in observer.real],
+        observer.vectors(observer.real),
+    )
+    return len(duplicates(twins, np.ones(len(batch)), near=settings.near, semantic=settings.semantic))
 
 
 def _collapse(batch: Sequence[Conversation], observer: Observer) -> tuple[float, float, str]:

@@ -11,10 +11,10 @@ from monitor_support import customers, said, swept, traffic_file
 from posology import monitoring
 from posology.config import Data
 from posology.errors import ExtraMissing, InputError, StoreError, UsageError
-from posology.weekly import LOSS, compare
 from posology.monitor import great, webhook
 from posology.monitor.checks import NAMES
 from posology.monitoring import begin, check, history
+from posology.weekly import LOSS, compare
 from support import talk
 
 
