@@ -265,6 +265,7 @@ class Sweep(_Section):
     bootstrap: Annotated[int, Field(ge=200)] = 4000
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     learning_curve: bool = True
+    indicators: bool = True
 
 
 class Report(_Section):

@@ -369,6 +369,7 @@ class Pipeline:
                 groups=clusters(parts.holdout, self.config.text.rule),
                 trainer=self.trainer,
                 folder=stage.folder,
+                embed=self._embed,
                 progress=self.progress,
             )
             findings = sweep.run(expected_accuracy=self.validation.accuracy)

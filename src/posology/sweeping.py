@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posology.collapsing import Embed, diagnose_arms, first_to_move
 from posology.config import Config
+from posology.evaluation.cliff import Cliff
 from posology.evaluation.dose_response import DoseResponse, EvaluationSettings, evaluate
 from posology.evaluation.labels import LearningPoint, value_in_labels
 from posology.evaluation.power import power_statement
@@ -43,6 +45,7 @@ class Sweep:
         groups: Shape (n_holdout,): ids of near-duplicate groups.
         trainer: A prepared trainer.
         folder: Where variants and predictions are kept.
+        embed: Text to unit vectors, for the indicators of collapse.
         progress: Told what happens.
     """
 
@@ -58,12 +61,13 @@ class Sweep:
         groups: NDArray[np.int32],
         trainer: Trainer,
         folder: Path,
+        embed: Embed,
         progress: Progress,
     ) -> None:
         self.config = config
         self.train, self.ranked, self.pool, self.holdout, self.groups = train, ranked, pool, holdout, groups
         self.synthetic_weight = synthetic_weight
-        self.trainer, self.folder, self.progress = trainer, folder, progress
+        self.trainer, self.folder, self.embed, self.progress = trainer, folder, embed, progress
         self.topics = topics_of([*train, *ranked, *pool, *holdout])
         places = {topic: place for place, topic in enumerate(self.topics)}
         self.truth = np.array([places[c.label] for c in holdout], dtype=np.int64)
@@ -93,6 +97,7 @@ class Sweep:
         write_predictions(self.folder / PREDICTIONS, results, self.holdout, self.topics)
         return {
             **response.to_json(),
+            "collapse": self._collapse(doses, response.cliff) if self.config.sweep.indicators else None,
             "power": power.to_json(),
             "labels": labels,
             "warnings": _short_of(results),
@@ -190,6 +195,29 @@ class Sweep:
         )
         config["mix"]["synthetic_weight"] = self.synthetic_weight  # as learned
         write_json(self.folder / INDEX, {"schema_version": 1, "config": config, "variants": variants})
+
+    def _collapse(self, doses: Sequence[float], cliff: Cliff) -> dict[str, Any]:
+        """How far the synthetic part of every dose is from real text, and what left the range of real text first."""
+        seed = self.config.sweep.seeds[0]
+        parts = {dose: self._mixture(dose, "selected", seed).synthetic for dose in doses if dose > 0}
+        self.progress.note("looking for signs of collapse")
+        found = diagnose_arms(self.train, parts, self.embed, self.config.text.rule)
+        moved = [{"dose": dose, "indicator": name} for dose, name in first_to_move(found)]
+        return {
+            "arms": [
+                {
+                    "dose": dose,
+                    "n_synthetic": diagnosis.n_synthetic,
+                    "collapsed": diagnosis.collapsed,
+                    "indicators": [reading.to_json() for reading in diagnosis.readings],
+                }
+                for dose, diagnosis in found.items()
+            ],
+            "first_to_move": moved,
+            "before_cliff": []
+            if cliff.dose is None
+            else [name for dose, name in first_to_move(found) if dose <= cliff.dose],
+        }
 
     def _labels(self, results: Sequence[ArmResult], dose: float) -> dict[str, Any]:
         """What the gain is worth in real labels, from variants trained on parts of the real data alone."""

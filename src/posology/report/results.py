@@ -198,6 +198,54 @@ class Labels(_Part):
     note: str = ""
 
 
+class Indicator(_Part):
+    """One indicator of collapse at one dose, and the range of real text."""
+
+    name: str
+    title: str
+    family: str = ""
+    value: float
+    null_ci95: Bounds
+    deviation: float = 0.0
+    verdict: Literal["ok", "narrow", "flat", "shifted"]
+
+
+class CollapseArm(_Part):
+    """The synthetic part of one dose held against real text."""
+
+    dose: Share
+    n_synthetic: Count
+    collapsed: bool
+    indicators: list[Indicator]
+
+    def reading(self, name: str) -> Indicator | None:
+        """One indicator, None if it was not measured here."""
+        return next((row for row in self.indicators if row.name == name), None)
+
+
+class Moved(_Part):
+    """An indicator, and the lowest dose from which on it stays outside the range of real text."""
+
+    dose: Share
+    indicator: str
+
+
+class Collapse(_Part):
+    """The indicators of collapse beside the accuracy of every dose."""
+
+    arms: list[CollapseArm] = []
+    first_to_move: list[Moved] = []
+    before_cliff: list[str] = []
+
+    @property
+    def moved(self) -> list[Indicator]:
+        """The indicators that left the range of real text at some dose, the first to move first."""
+        titles = {row.name: row for arm in self.arms for row in arm.indicators}
+        first = [row.indicator for row in self.first_to_move]
+        others = [row.name for arm in self.arms for row in arm.indicators if row.verdict != "ok"]
+        return [titles[name] for name in dict.fromkeys([*first, *others]) if name in titles]
+
+
 class DoseResponse(_Part):
     """The whole of `sweep/dose_response.json`."""
 
@@ -215,6 +263,7 @@ class DoseResponse(_Part):
     topics: Topics | None = None
     confusions: list[Confusion] | None = None
     labels: Labels | None = None
+    collapse: Collapse | None = None
     rejected: dict[str, Count] = {}
     warnings: list[str] = []
     identity: dict[str, Any] = {}
