@@ -224,7 +224,8 @@ class Wire:
             value = decoded(body)
         except (ValueError, RecursionError):
             value = None
-        return Answer(status, value, body, retry_after(headers.get("Retry-After", "")), latency)
+        wait = headers.get("Retry-After")
+        return Answer(status, value, body, None if wait is None else retry_after(wait), latency)
 
     def redacted(self, body: bytes) -> str:
         """At most 4 kB of what the server sent, without the key that some of them echo."""
