@@ -9,7 +9,7 @@ before that, and to cost 0.3 after; on the holdout they cost 0.5.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +27,7 @@ from posology.threads import single_threaded
 from posology.training.contract import Trainer
 from posology.verification.likeness import real_likeness
 
-FOLDS = 5
+FOLDS, REPEATS = 5, 2
 FEWEST_REAL = 50
 KEEP_RATES = (0.25, 0.5, 0.75, 1.0)
 WEIGHTS = (0.2, 0.6, 1.0)
@@ -88,9 +88,13 @@ class RealFolds:
         self._pool, self._train, self._trainer = pool, train, trainer
         self._jobs, self._progress = jobs, progress
         labels = np.array([c.label for c in train])
-        fold = folds_by_topic(labels, FOLDS, seed=seed)
         sources = written_from(pool, candidates, train, vectors)
-        self._folds = [self._fold(fold == k, labels, sources, candidates, vectors, ranking) for k in range(FOLDS)]
+        self._folds = [
+            self._fold(fold == held_out, labels, sources, candidates, vectors, ranking)
+            for repeat in range(REPEATS)
+            for fold in [folds_by_topic(labels, FOLDS, seed=seed + repeat)]
+            for held_out in range(FOLDS)
+        ]
 
     def scores(self, trials: Sequence[Trial], label: str) -> NDArray[np.float64]:
         """Accuracy and macro recall of each trial in each fold, shape (trials, folds, 2)."""
@@ -208,22 +212,33 @@ def given(value: float) -> Learned:
 
 
 def learned_keep_rate(folds: RealFolds, quality: NDArray[np.float64]) -> Learned:
-    """The share of the candidates, best first, that does best; of equal ones the larger."""
+    """The largest share of the candidates, best first, that is within one standard error of the best share.
+
+    More right candidates are worth having, since the order puts the least of them last; so a share must be shown to lose
+    before the rest is thrown away.
+    """
     if not len(quality) or np.ptp(quality) == 0:
         return Learned(KEEP_RATE, "nothing tells good candidates from bad ones", {})
-    return _best(folds, {rate: Trial(keep_rate=rate) for rate in KEEP_RATES}, "keep rate")
+    trials = {rate: Trial(keep_rate=rate) for rate in KEEP_RATES}
+    return _within_one_error(folds, trials, "keep rate", prefer=lambda rate: rate)
 
 
 def learned_weight(folds: RealFolds, strategy: Strategy, keep_rate: float) -> Learned:
-    """The weight of a synthetic example that does best; of equal ones the larger."""
-    return _best(folds, {weight: Trial(strategy, keep_rate, weight=weight) for weight in WEIGHTS}, "weight")
+    """The weight of a synthetic example: of those within one standard error of the best the one nearest to `WEIGHT`."""
+    trials = {weight: Trial(strategy, keep_rate, weight=weight) for weight in WEIGHTS}
+    return _within_one_error(folds, trials, "weight", prefer=lambda weight: -abs(weight - WEIGHT))
 
 
-def _best(folds: RealFolds, trials: Mapping[float, Trial], label: str) -> Learned:
-    means = folds.scores(list(trials.values()), label).mean(axis=(1, 2)).round(6)
-    tried = dict(zip(trials, means.tolist(), strict=True))
-    best = max(tried, key=lambda value: (tried[value], value))
-    return Learned(best, "the best on real training folds", {f"{value:g}": mean for value, mean in tried.items()})
+def _within_one_error(
+    folds: RealFolds, trials: Mapping[float, Trial], label: str, *, prefer: Callable[[float], float]
+) -> Learned:
+    """The preferred one of those values that lose at most one (paired) standard error to the best."""
+    scores = dict(zip(trials, folds.scores(list(trials.values()), label).mean(axis=2), strict=True))
+    best = max(scores.values(), key=lambda values: float(values.mean()))
+    losses = {value: best - mine for value, mine in scores.items()}
+    enough = [value for value, loss in losses.items() if loss.mean() <= loss.std(ddof=1) / np.sqrt(len(loss))]
+    tried = {f"{value:g}": round(float(mine.mean()), 6) for value, mine in scores.items()}
+    return Learned(max(enough, key=prefer), "within one standard error of the best on real training folds", tried)
 
 
 def compared(
