@@ -50,7 +50,7 @@ INDICATORS: tuple[Indicator, ...] = (
     Indicator("openings", "lexical", "texts that open alike", None, "narrow", "share"),
     Indicator("templates", "lexical", "sentences on a shared template", None, "narrow", "share"),
     Indicator("near_copies", "lexical", "exact and near copies", None, "narrow", "share"),
-    Indicator("names", "lexical", "most over-used full name", None, "narrow", "share", paired=True),
+    Indicator("names", "lexical", "most over-used full name", None, "narrow", paired=True, grain=1.0),
     Indicator("vendi", "semantic", "Vendi score", "narrow", "shifted", "log"),
     Indicator("density", "semantic", "density around real texts", "shifted", "narrow", "log", paired=True),
     Indicator("coverage", "semantic", "coverage of real texts", "narrow", None, "share", paired=True),
