@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from posology.models.home import home
 from posology.models.weights import verify
 
 REAL_HOME = home()
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("posology", deadline=None)
+settings.load_profile("posology")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -36,7 +36,7 @@ from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
 from posology.prints import Prints
 from posology.progress import Progress, Silent
-from posology.ranking import Ranking, some
+from posology.ranking import some
 from posology.records import ArmKind, Conversation, Rejection, Verdict, topics_of
 from posology.selecting import TWINS, Selecting, controls, with_reasons
 from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from posology.matching.near import NearRule
 from posology.records import Conversation, Message
-from posology.verification.likeness import real_likeness
 from posology.selection.priority import coverage_order, prioritise
 from posology.selection.screening import screen
+from posology.verification.likeness import real_likeness
 
 
 def unit(rng, n, d=8):
