@@ -1,10 +1,10 @@
 """What real training data says of a pool: how much of it to keep, what it weighs, which strategy pays.
 
-Everything is tried on folds of real training data, so that the holdout stays unspent. A generator was shown real examples,
-and what it wrote from them would flatter the pool on those very rows. So a candidate takes no part in a fold that holds a
-real row out which it was written from, as its provenance says, or, where that says nothing, the row of its topic that it
-is nearest to. (With a small model that continues lists of real examples, all of its rows seemed to be worth 5 points
-before that, and to cost 0.3 after; on the holdout they cost 0.5.)
+Everything is tried on folds of real training data, so that the holdout stays unspent. A generator was shown real
+examples, and what it wrote from them would flatter the pool on those very rows. So a candidate takes no part in a fold
+that holds a real row out which it was written from, as its provenance says, or, where that says nothing, the row of its
+topic that it is nearest to. (With a small model that continues lists of real examples, all of its rows seemed to be
+worth 5 points before that, and to cost 0.3 after; on the holdout they cost 0.5.)
 """
 
 from __future__ import annotations
@@ -214,8 +214,8 @@ def given(value: float) -> Learned:
 def learned_keep_rate(folds: RealFolds, quality: NDArray[np.float64]) -> Learned:
     """The largest share of the candidates, best first, that is within one standard error of the best share.
 
-    More right candidates are worth having, since the order puts the least of them last; so a share must be shown to lose
-    before the rest is thrown away.
+    More right candidates are worth having, since the order puts the least of them last; so a share must be shown to
+    lose before the rest is thrown away.
     """
     if not len(quality) or np.ptp(quality) == 0:
         return Learned(KEEP_RATE, "nothing tells good candidates from bad ones", {})

@@ -1,4 +1,4 @@
-"""Class-balanced multinomial regression on vectors, and folds that spread every topic: used by training and by checks."""
+"""Class-balanced multinomial regression on vectors, and folds that spread every topic, for training and checks."""
 
 from __future__ import annotations
 

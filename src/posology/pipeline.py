@@ -7,7 +7,6 @@ fingerprints chain: a stage's own enters those of the stages after it.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,7 +23,7 @@ from posology.conversations.writing import write
 from posology.embedding.cache import VectorCache
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
-from posology.errors import InputError, StoreError
+from posology.errors import StoreError
 from posology.gaps.allocation import WaterFilling
 from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
@@ -36,11 +35,10 @@ from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
 from posology.prints import Prints
 from posology.progress import Progress, Silent
-from posology.ranking import some
-from posology.records import ArmKind, Conversation, Rejection, Verdict, topics_of
+from posology.records import ArmKind, Conversation, Rejection, Verdict
 from posology.selecting import TWINS, Selecting, controls, with_reasons
 from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl
-from posology.sweeping import INDEX, PREDICTIONS, Sweep
+from posology.sweeping import INDEX, PREDICTIONS, Sweep, unseen_topics
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import CrossValidation, HeadTrainer
 from posology.verification.verdicts import read_verdicts
@@ -356,7 +354,7 @@ class Pipeline:
         selection = self.folder.stage("select").manifest or {}
         verification = (self.folder.stage("verify").manifest or {}) if self.config.verify.enabled else {}
         warnings = [*self.material.warnings, *parts.warnings, *verification.get("warnings", ())]
-        warnings += [*selection.get("warnings", ()), *self._unseen_topics()]
+        warnings += [*selection.get("warnings", ()), *self._unseen]
         with self._running("sweep", self._prints.sweep) as record:
             self._embed([*parts.train, *ranked, *self.controls, *parts.holdout])
             sweep = Sweep(
@@ -394,29 +392,13 @@ class Pipeline:
             }
         return result
 
-    def _unseen_topics(self) -> list[str]:
-        """Warns of holdout topics that real training data lacks.
-
-        Raises:
-            InputError: Nothing at all could teach one of them.
-        """
-        held = Counter(c.label for c in self.parts.holdout)
-        missing = held.keys() - topics_of(self.parts.train)
-        if hopeless := sorted(missing - set(topics_of(self.ranked))):
-            raise InputError(
-                f"{len(hopeless)} topics of the holdout stand in neither the real nor the synthetic data: "
-                f"{some(hopeless)} ({sum(held[t] for t in hopeless)} conversations).",
-                file=self.config.data.holdout,
-                remedy="Correct the spelling of the topics, or take these rows out of the holdout.",
-            )
-        if not missing:
-            return []
-        names = some(sorted(missing))
-        warning = (
-            f"{len(missing)} topics of the holdout have no real training example, {names}: dose 0 gets them wrong."
-        )
-        self.progress.warn(warning)
-        return [warning]
+    @property
+    def _unseen(self) -> list[str]:
+        parts = self.parts
+        found = unseen_topics(parts.holdout, parts.train, self.ranked, self.config.data.holdout)
+        for warning in found:
+            self.progress.warn(warning)
+        return found
 
     # -- report --------------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ def without_copies(
     near: float,
     semantic: float,
 ) -> tuple[list[int], list[Rejection]]:
-    """Positions of the rows of a pool that copy neither real data nor better rows, and a rejection for each other one."""
+    """Positions of the rows of a pool that copy neither real data nor better rows; a rejection for each other one."""
     found = duplicates(twins, quality, near=near, semantic=semantic)
     rejected = rejections(twins, found, pool, real, near=near, semantic=semantic)
     return [row for row in range(len(pool)) if row not in rejected], [rejected[row] for row in sorted(rejected)]

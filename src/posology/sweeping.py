@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from posology.collapsing import Embed, diagnose_arms, first_to_move
 from posology.config import Config
+from posology.errors import InputError
 from posology.evaluation.cliff import Cliff
 from posology.evaluation.dose_response import DoseResponse, EvaluationSettings, evaluate
 from posology.evaluation.labels import LearningPoint, value_in_labels
@@ -22,6 +23,7 @@ from posology.evaluation.power import power_statement
 from posology.evaluation.predictions import write_predictions
 from posology.mixture.arms import arms, highest_dose, learning_parts, mixture
 from posology.progress import Progress
+from posology.ranking import some
 from posology.records import ArmKind, ArmResult, Conversation, Mixture, topics_of
 from posology.store import write_json
 from posology.training.contract import Trainer
@@ -246,3 +248,32 @@ def _short_of(results: Sequence[ArmResult]) -> list[str]:
         for arm in results
         if arm.kind == "selected" and arm.n_pool_short
     ]
+
+
+def unseen_topics(
+    holdout: Sequence[Conversation], train: Sequence[Conversation], ranked: Sequence[Conversation], file: Path | None
+) -> list[str]:
+    """Warns of holdout topics that real training data lacks.
+
+    Args:
+        holdout: Real conversations to evaluate on.
+        train: Real training conversations.
+        ranked: The pool.
+        file: Where the holdout comes from, for the message.
+
+    Raises:
+        InputError: Nothing at all could teach one of them.
+    """
+    held = Counter(c.label for c in holdout)
+    missing = held.keys() - topics_of(train)
+    if hopeless := sorted(missing - set(topics_of(ranked))):
+        raise InputError(
+            f"{len(hopeless)} topics of the holdout stand in neither the real nor the synthetic data: "
+            f"{some(hopeless)} ({sum(held[t] for t in hopeless)} conversations).",
+            file=file,
+            remedy="Correct the spelling of the topics, or take these rows out of the holdout.",
+        )
+    if not missing:
+        return []
+    names = some(sorted(missing))
+    return [f"{len(missing)} topics of the holdout have no real training example, {names}: dose 0 gets them wrong."]

@@ -3,10 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posology.matching.near import NearRule
 from posology.records import Conversation, Message
 from posology.selection.priority import coverage_order, prioritise
-from posology.selection.screening import screen
 from posology.verification.likeness import real_likeness
 
 
@@ -73,22 +71,3 @@ def test_real_likeness_of_too_few_rows_says_nothing():
 
 def talk(id, text, source):
     return Conversation(id, (Message("user", text),), "a", source)
-
-
-def test_copies_are_set_aside_with_the_other_side_named():
-    real = [talk("r1", "Where is my parcel, it should be here by now", "real")]
-    texts = [
-        "where is my parcel, it should be here by now!",
-        "Stop my order",
-        "stop my order.",
-        "  ",
-        "Is there a code?",
-    ]
-    pool = [talk(f"s{i}", text, "synthetic") for i, text in enumerate(texts)]
-    kept, rejected = screen(pool, texts, real, ["Where is my parcel, it should be here by now"], rule=NearRule())
-    assert kept == [1, 4]
-    assert [(r.id, r.reason, r.other_id) for r in rejected] == [
-        ("s0", "duplicate_of_real", "r1"),
-        ("s2", "duplicate_in_pool", "s1"),
-        ("s3", "no_text", None),
-    ]

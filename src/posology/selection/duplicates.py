@@ -1,7 +1,7 @@
 """Duplicates: rows of a pool that repeat each other or real training data, by wording or by meaning.
 
-They are looked for once, down to a low likeness, and kept with both sides and the likeness; what counts as a duplicate is
-decided on what was kept, so that another threshold costs nothing. Of a group of duplicates the best row stays.
+They are looked for once, down to a low likeness, and kept with both sides and the likeness; what counts as a duplicate
+is decided on what was kept, so that another threshold costs nothing. Of a group of duplicates the best row stays.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The topic sequence comes from the gaps. Within a topic the order is a greedy facility location (Nemhauser, Wolsey and
 Fisher 1978; used for data subsets by Wei, Iyer and Bilmes 2015): each step takes the conversation that covers most of
-what neither the topic's real examples nor the earlier picks are near, times its worth. "Keep the top by score" is avoided
-on purpose: it takes what the model already knows.
+what neither the topic's real examples nor the earlier picks are near, times its worth. "Keep the top by score" is
+avoided on purpose: it takes what the model already knows.
 """
 
 from __future__ import annotations

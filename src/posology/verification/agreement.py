@@ -1,13 +1,13 @@
 """Label agreement: whether a candidate says what its topic says, by heads that have not seen it.
 
-Heads are cross-fitted: each is trained on four fifths of real training data, of the pool (a topic may have next to no real
-example) and on the topics' names, and scores the last fifth of both. What counts is the margin of a row's own topic over
-the nearest other one. A margin by itself means nothing, so it is held against those of real rows, whose topics are right:
-the score is the share of real rows that agree less (a conformal p-value, after Vovk, "Cross-conformal predictors", 2015).
-To reject below a score of 0.03 is then to reject 3 % of rows that are like real ones.
+Heads are cross-fitted: each is trained on four fifths of real training data, of the pool (a topic may have next to no
+real example) and on the topics' names, and scores the last fifth of both. What counts is the margin of a row's own
+topic over the nearest other one. A margin by itself means nothing, so it is held against those of real rows, whose
+topics are right: the score is the share of real rows that agree less (a conformal p-value, after Vovk, "Cross-conformal
+predictors", 2015). To reject below a score of 0.03 is then to reject 3 % of rows that are like real ones.
 
-Two guards keep a pool that only sounds different from being rejected whole: no row fails whose own topic comes first, and
-of the rows that their nearest neighbours in the pool vouch for no more fail than that same share.
+Two guards keep a pool that only sounds different from being rejected whole: no row fails whose own topic comes first,
+and of the rows that their nearest neighbours in the pool vouch for no more fail than that same share.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Agreement:
     """What cross-fitted heads say of m candidates.
 
     Attributes:
-        own: Shape (m,): share of real rows that agree less with their topic, in (0, 1]; NaN where the row has no text, or
-            nothing but the row itself could teach its topic.
+        own: Shape (m,): share of real rows that agree less with their topic, in (0, 1]; NaN where the row has no
+            text, or nothing but the row itself could teach its topic.
         other: The nearest other topic of each.
         as_other: Shape (m,): what `own` would be if that were the topic.
         threshold: A lower `own` is a disagreement.
