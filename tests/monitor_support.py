@@ -14,7 +14,16 @@ ASKED = {
     "gift": "can i pay with a gift card and add a nice note to the box please",
 }
 EXTRA = "today now again order number blue red shop mail door week since monday friday help soon maybe here".split()
-SETTINGS = {"embedding.encoder": "lexical", "sweep.learning_curve": False, "sweep.bootstrap": 200}
+SETTINGS = {
+    "embedding.encoder": "lexical",
+    "verify.enabled": False,  # the shop's customers speak from a list of words, as no real ones do
+    "select.keep_rate": 1.0,
+    "select.near": 1.0,
+    "select.semantic": 1.0,
+    "sweep.learning_curve": False,
+    "sweep.indicators": False,
+    "sweep.bootstrap": 200,
+}
 
 
 def said(topic, rng):
@@ -43,7 +52,7 @@ def traffic_file(path, conversations, *, labelled=False):
 
 def swept(folder, *, seed=0, encoder="lexical"):
     """A run folder with a finished sweep."""
-    pool = [talk(f"s{i}", f"so {c.messages[0].content}", c.topic, "synthetic") for i, c in enumerate(customers(120, 9))]
+    pool = [talk(f"s{i}", f"so {c.messages[0].content}", c.topic, "synthetic") for i, c in enumerate(customers(200, 9))]
     settings = SETTINGS | {"embedding.encoder": encoder}
     posology.sweep(customers(150, seed), pool, customers(60, 1), doses="0.3", seeds=1, out=folder, settings=settings)
     return folder
