@@ -103,7 +103,7 @@ def test_view_report_export_mix_and_ask(finished, tmp_path):
     card = (tmp_path / "set/README.md").read_text()
     assert "171 synthetic" in card and "sample-writer: 171" in card
     rows = [json.loads(line) for line in (tmp_path / "set/train.jsonl").read_text().splitlines()]
-    assert sum(row["source"] == "synthetic" for row in rows) == 103
+    assert sum(row["source"] == "synthetic" for row in rows) == 171
     mixed = run(
         "mix", "--dose", "30%", "--format", "csv", "--run", "run", "--out", tmp_path / "mix", "--json", cwd=project
     )
