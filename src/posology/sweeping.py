@@ -203,9 +203,7 @@ class Sweep:
         seed = self.config.sweep.seeds[0]
         parts = {dose: self._mixture(dose, "selected", seed).synthetic for dose in doses if dose > 0}
         self.progress.note("looking for signs of collapse")
-        found = diagnose_arms(
-            self.train, parts, self.embed, self.config.text.rule, planned=topics_of(self.ranked)
-        )
+        found = diagnose_arms(self.train, parts, self.embed, self.config.text.rule, planned=topics_of(self.ranked))
         moved = [{"dose": dose, "indicator": name} for dose, name in first_to_move(found)]
         return {
             "arms": [
