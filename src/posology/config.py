@@ -301,6 +301,13 @@ class Config(_Section):
     card: Card = Card()
     out: Path = Path("run")
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything, ready for JSON, with absolute paths; `load` reads it."""
+        tree = self.model_dump(mode="json")
+        for section, keys in PATHS.items():
+            tree[section] |= {key: str(Path(tree[section][key]).absolute()) for key in keys if tree[section][key]}
+        return tree | {"out": str(self.out.absolute())}
+
 
 def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Config:
     """Reads the settings.

@@ -37,7 +37,7 @@ from posology.prints import Prints
 from posology.progress import Progress, Silent
 from posology.records import ArmKind, Conversation, Rejection, Verdict
 from posology.selecting import TWINS, Selecting, controls, with_reasons
-from posology.store import SCHEMA_VERSION, RunFolder, read_json, write_json, write_jsonl
+from posology.store import SCHEMA_VERSION, SETTINGS, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep, unseen_topics
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import CrossValidation, HeadTrainer
@@ -227,7 +227,7 @@ class Pipeline:
         Raises:
             PosologyError: There is no pool, or not a single candidate of it passed.
         """
-        required(self.config.data.synthetic, "synthetic")
+        required(self.material.path("synthetic"), "synthetic")
         self.verdicts  # noqa: B018 - made, or read
         facts: dict[str, Any] = self.folder.stage("verify").manifest or {}
         if not facts["n_passed"]:
@@ -263,7 +263,7 @@ class Pipeline:
             UsageError: There is no pool.
             PosologyError: Nothing of it is left.
         """
-        required(self.config.data.synthetic, "synthetic")
+        required(self.material.path("synthetic"), "synthetic")
         self.ranked  # noqa: B018 - made, or read
         facts: dict[str, Any] = self.folder.stage("select").manifest or {}
         if not facts["n_selected"]:
@@ -277,7 +277,7 @@ class Pipeline:
             UsageError: There is no pool.
             PosologyError: There is too little to compare on.
         """
-        required(self.config.data.synthetic, "synthetic")
+        required(self.material.path("synthetic"), "synthetic")
         folder = self.folder.stage("select").folder
         result = self._selecting.compare(folder, [dose for dose in self.config.mix.doses if 0 < dose < 1])
         write_json(folder / "compared.json", {"schema_version": SCHEMA_VERSION, **result})
@@ -417,6 +417,10 @@ class Pipeline:
     def _running(self, name: str, print_: str) -> Iterator[_Record]:
         """Runs a stage: takes its manifest away first, and writes it last."""
         stage, record, start = self.folder.stage(name), _Record(), time.perf_counter()
+        if name in ("split", "verify"):
+            write_json(
+                self.folder.path / SETTINGS, self.config.to_json()
+            )  # so that the verbs after it need no files named
         stage.begin()
         yield record
         seconds = {"total": time.perf_counter() - start}

@@ -23,6 +23,7 @@ from typing import IO, Any
 from posology.errors import StoreError
 
 SCHEMA_VERSION = 1
+SETTINGS = "config.json"  # the settings under which the pool was verified, or the holdout set apart
 PART = ".part"
 _canonical = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
 STAGES = ("split", "gaps", "generate", "verify", "select", "mix", "sweep", "collapse", "recurse", "report")

@@ -17,7 +17,8 @@ Design = Annotated[
     typer.Option(help="Add to the real data, or replace a share of it [augment].", rich_help_panel=SWEEP),
 ]
 Weight = Annotated[
-    float | None, typer.Option(help="What a synthetic example weighs, a real one being 1 [0.6].", rich_help_panel=SWEEP)
+    float | None,
+    typer.Option(help="What a synthetic example weighs, a real one being 1 [learned].", rich_help_panel=SWEEP),
 ]
 
 

@@ -91,6 +91,8 @@ def find_twins(
         real_vectors: Their vectors, shape (n, d).
     """
     places, real_places = _places(texts), _places(real_texts)
+    if not places:
+        return _joined(_columns(_exact([]), 0))
     firsts = np.array([rows[0] for rows in places.values()], dtype=np.int64)
     real_firsts = np.array([rows[0] for rows in real_places.values()], dtype=np.int64)
     own, theirs = vectors[firsts], real_vectors[real_firsts]
