@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from leakage_scale import Language, conversations
 from numpy.typing import NDArray
 
+from leakage_scale import Language, conversations
 from posology.gaps.allocation import DEFAULT, TopicStats
 from posology.matching.semantic import cosine_pairs
 from posology.ranking import Ranking, without_copies
@@ -119,7 +119,9 @@ def beside(rows: int, python: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "vectors.npy")
         np.save(file, vectors)
-        answer = subprocess.run([python, "-c", OTHER, str(file), str(THRESHOLD)], capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            [python, "-c", OTHER, str(file), str(THRESHOLD)], capture_output=True, text=True, check=True
+        )
     theirs = json.loads(answer.stdout)
     out = set(theirs["out"])
     # One of the two gone is enough: a group loses all but one, and does not name every pair.

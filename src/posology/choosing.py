@@ -9,7 +9,7 @@ worth 5 points before that, and to cost 0.3 after; on the holdout they cost 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,7 +31,7 @@ FOLDS, REPEATS = 5, 2
 FEWEST_REAL = 50
 KEEP_RATES = (0.25, 0.5, 0.75, 1.0)
 WEIGHTS = (0.2, 0.6, 1.0)
-KEEP_RATE, WEIGHT = 1.0, 0.6  # where there is too little real data to learn them from
+KEEP_RATE, WEIGHT = 1.0, 0.6  # unless folds of real data prove another one better
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class RealFolds:
     ) -> None:
         self._pool, self._train, self._trainer = pool, train, trainer
         self._jobs, self._progress = jobs, progress
+        self._known: dict[Trial, list[tuple[float, float]]] = {}
         labels = np.array([c.label for c in train])
         sources = written_from(pool, candidates, train, vectors)
         self._folds = [
@@ -97,14 +98,14 @@ class RealFolds:
         ]
 
     def scores(self, trials: Sequence[Trial], label: str) -> NDArray[np.float64]:
-        """Accuracy and macro recall of each trial in each fold, shape (trials, folds, 2)."""
-        tasks = [(trial, fold) for trial in trials for fold in self._folds]
-        found = []
+        """Accuracy and macro recall of each trial in each fold, shape (trials, folds, 2); no trial is made twice."""
+        tasks = [(trial, place) for trial in trials if trial not in self._known for place in range(len(self._folds))]
         with single_threaded(), ThreadPoolExecutor(self._jobs) as threads:
-            for done, score in enumerate(threads.map(lambda task: self._score(*task), tasks), 1):
-                found.append(score)
+            found = threads.map(lambda task: self._score(task[0], self._folds[task[1]]), tasks)
+            for done, ((trial, _), score) in enumerate(zip(tasks, found, strict=True), 1):
+                self._known.setdefault(trial, []).append(score)
                 self._progress.step(label, done, len(tasks))
-        return np.array(found).reshape(len(trials), len(self._folds), 2)
+        return np.array([self._known[trial] for trial in trials])
 
     def real_only(self) -> NDArray[np.float64]:
         """The same for real data alone, shape (folds, 2)."""
@@ -212,33 +213,36 @@ def given(value: float) -> Learned:
 
 
 def learned_keep_rate(folds: RealFolds, quality: NDArray[np.float64]) -> Learned:
-    """The largest share of the candidates, best first, that is within one standard error of the best share.
+    """The share of the candidates to keep, best first: all of them, unless another share proves better.
 
-    More right candidates are worth having, since the order puts the least of them last; so a share must be shown to
-    lose before the rest is thrown away.
+    More right candidates are worth having, since the order puts the least of them last; so all must be shown to lose
+    before some are thrown away.
     """
     if not len(quality) or np.ptp(quality) == 0:
         return Learned(KEEP_RATE, "nothing tells good candidates from bad ones", {})
-    trials = {rate: Trial(keep_rate=rate) for rate in KEEP_RATES}
-    return _within_one_error(folds, trials, "keep rate", prefer=lambda rate: rate)
+    return _proven(folds, {rate: Trial(keep_rate=rate) for rate in KEEP_RATES}, "keep rate", usual=KEEP_RATE)
 
 
 def learned_weight(folds: RealFolds, strategy: Strategy, keep_rate: float) -> Learned:
-    """The weight of a synthetic example: of those within one standard error of the best the one nearest to `WEIGHT`."""
+    """The weight of a synthetic example: `WEIGHT`, unless another one proves better."""
     trials = {weight: Trial(strategy, keep_rate, weight=weight) for weight in WEIGHTS}
-    return _within_one_error(folds, trials, "weight", prefer=lambda weight: -abs(weight - WEIGHT))
+    return _proven(folds, trials, "weight", usual=WEIGHT)
 
 
-def _within_one_error(
-    folds: RealFolds, trials: Mapping[float, Trial], label: str, *, prefer: Callable[[float], float]
-) -> Learned:
-    """The preferred one of those values that lose at most one (paired) standard error to the best."""
+def _proven(folds: RealFolds, trials: Mapping[float, Trial], label: str, *, usual: float) -> Learned:
+    """The best of some values if it is more than one standard error better than the usual one, else the usual one.
+
+    Folds share training rows, so the spread of paired differences over folds understates their error: it is corrected
+    after Nadeau and Bengio, "Inference for the Generalization Error" (2003).
+    """
     scores = dict(zip(trials, folds.scores(list(trials.values()), label).mean(axis=2), strict=True))
-    best = max(scores.values(), key=lambda values: float(values.mean()))
-    losses = {value: best - mine for value, mine in scores.items()}
-    enough = [value for value, loss in losses.items() if loss.mean() <= loss.std(ddof=1) / np.sqrt(len(loss))]
+    best = max(scores, key=lambda value: float(scores[value].mean()))
+    gains = scores[best] - scores[usual]
+    error = gains.std(ddof=1) * np.sqrt(1 / len(gains) + 1 / (FOLDS - 1))
     tried = {f"{value:g}": round(float(mine.mean()), 6) for value, mine in scores.items()}
-    return Learned(max(enough, key=prefer), "within one standard error of the best on real training folds", tried)
+    if gains.mean() > error:
+        return Learned(best, f"more than one standard error better than {usual:g} on real training folds", tried)
+    return Learned(usual, "the default: none is more than one standard error better on real training folds", tried)
 
 
 def compared(

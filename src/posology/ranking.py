@@ -103,16 +103,20 @@ def without_copies(
     return [row for row in range(len(pool)) if row not in rejected], [rejected[row] for row in sorted(rejected)]
 
 
-def left_out(pool: Sequence[Conversation], candidates: Candidates, choice: Choice, wanted: int) -> list[Rejection]:
+def left_out(
+    pool: Sequence[Conversation], candidates: Candidates, choice: Choice, *, strategy: Strategy, wanted: int
+) -> list[Rejection]:
     """A rejection for each candidate that selection did not keep."""
-    below = "its quality is below the floor that the keep rate draws"
+    drawn = strategy == "random"
+    reason, why = (
+        ("not_drawn", "the draw left it out")
+        if drawn
+        else ("below_floor", "others are better, and the keep rate is full")
+    )
     beyond = f"{wanted:,} were wanted, and it comes later in the order"
-    quality = candidates.quality
     return [
         *(
-            Rejection(pool[row].id, "below_floor", below, score=round(float(quality[row]), 4), threshold=choice.floor)
-            if choice.floor is not None
-            else Rejection(pool[row].id, "not_drawn", "the draw left it out")
+            Rejection(pool[row].id, reason, why, score=None if drawn else round(float(candidates.quality[row]), 4))
             for row in choice.below
         ),
         *(Rejection(pool[row].id, "beyond_count", beyond) for row in choice.beyond),

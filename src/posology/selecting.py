@@ -128,7 +128,11 @@ class Selecting:
             )
             for rank, row in enumerate(choice.order, 1)
         ]
-        rejected = [*self._wrong, *copies, *left_out(pool, candidates, choice, settings.count or 0)]
+        rejected = [
+            *self._wrong,
+            *copies,
+            *left_out(pool, candidates, choice, strategy=settings.strategy, wanted=settings.count or 0),
+        ]
         warnings = pool_warnings(len(self._whole), len(pool), ranked, self._train, self._known)
         if settings.count is not None and settings.count > len(ranked):
             warnings.append(
@@ -142,7 +146,6 @@ class Selecting:
             "strategy": settings.strategy,
             "keep_rate": keep_rate.to_json(),
             "synthetic_weight": weight.to_json(),
-            "floor": choice.floor,
             "rejected": dict(sorted(Counter(r.reason for r in rejected).items())),
             "by_topic": dict(sorted(Counter(c.label for c in ranked).items())),
             "warnings": warnings,

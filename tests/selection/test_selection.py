@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posology.records import Conversation, Message
+from posology.selection.choice import Candidates, Real, choose
 from posology.selection.priority import coverage_order, prioritise
 from posology.verification.likeness import real_likeness
 
@@ -71,3 +72,18 @@ def test_real_likeness_of_too_few_rows_says_nothing():
 
 def talk(id, text, source):
     return Conversation(id, (Message("user", text),), "a", source)
+
+
+def test_the_keep_rate_is_a_share_of_each_topic():
+    """One floor for all would leave the topic nothing that nobody is sure of."""
+    quality = np.r_[np.linspace(0.9, 0.99, 6), np.linspace(0.1, 0.19, 6)]
+    vectors = np.eye(12, dtype=np.float32)
+    candidates = Candidates(["sure"] * 6 + ["unsure"] * 6, vectors, quality, np.full(12, 0.5))
+    real = Real(["sure"], np.full((1, 12), 12**-0.5, dtype=np.float32))
+    chosen = choose(candidates, real, sequence=list, strategy="coverage", keep_rate=0.5)
+    assert sorted(chosen.order) == [3, 4, 5, 9, 10, 11]
+    assert chosen.below == [0, 1, 2, 6, 7, 8]
+    top = choose(candidates, real, sequence=list, strategy="top", keep_rate=0.5)
+    assert sorted(top.order) == list(range(6))
+    few = choose(candidates, real, sequence=list, strategy="coverage", keep_rate=0.01)
+    assert sorted(few.order) == [5, 11]

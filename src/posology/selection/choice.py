@@ -58,13 +58,11 @@ class Choice:
         order: Positions of the kept candidates, most wanted first.
         below: Positions of those below the quality floor.
         beyond: Positions of those that the wanted number leaves out, most wanted first.
-        floor: The lowest quality that was kept; None if nothing was dropped for its quality.
     """
 
     order: list[int]
     below: list[int]
     beyond: list[int]
-    floor: float | None
 
 
 def choose(
@@ -84,7 +82,8 @@ def choose(
         real: Real training rows.
         sequence: From the topics of what is to be ordered to whose turn it is, one topic a row.
         strategy: See the module.
-        keep_rate: Share of the candidates that is kept, in (0, 1]; `all` keeps all.
+        keep_rate: Share that is kept, in (0, 1]: of the candidates of each topic under `coverage`, of all candidates
+            under `top` and `random`; `all` keeps all.
         count: At most so many; None for no limit.
         seed: Of `random`.
 
@@ -93,23 +92,38 @@ def choose(
     """
     _check(candidates, real, keep_rate)
     m = len(candidates.topics)
-    n_kept = m if strategy == "all" else max(min(m, 1), round(keep_rate * m))
-    if strategy == "random":
-        ranking = np.random.default_rng(seed).permutation(m)
-    else:
-        ranking = np.lexsort((np.arange(m), -candidates.quality))
-    kept, below = ranking[:n_kept], ranking[n_kept:]
-    floor = float(candidates.quality[kept].min()) if len(below) and strategy != "random" else None
+    best_first = np.lexsort((np.arange(m), -candidates.quality))
     if strategy in ("coverage", "all"):
-        kept = np.sort(kept)
+        above = _best_of_each(candidates.topics, best_first, 1.0 if strategy == "all" else keep_rate)
+        kept, below = np.flatnonzero(above), np.flatnonzero(~above)
         rows = candidates.part(kept)
         order = prioritise(
             rows.topics, rows.vectors, real.topics, real.vectors, sequence=sequence(rows.topics), worth=rows.likeness
         )
         kept = kept[order]
+    else:
+        n_kept = max(min(m, 1), round(keep_rate * m))
+        ranking = np.random.default_rng(seed).permutation(m) if strategy == "random" else best_first
+        kept, below = ranking[:n_kept], ranking[n_kept:]
     chosen = kept.tolist()
     end = len(chosen) if count is None else count
-    return Choice(chosen[:end], sorted(below.tolist()), chosen[end:], floor)
+    return Choice(chosen[:end], sorted(below.tolist()), chosen[end:])
+
+
+def _best_of_each(topics: Sequence[str], best_first: NDArray[np.int64], rate: float) -> NDArray[np.bool_]:
+    """Which candidates are among the best of their topic, at least one of each.
+
+    One floor for all would empty the very topics that need candidates most: those that are thin, or alike, and whose
+    candidates nobody can be sure of.
+    """
+    _, codes, sizes = np.unique(list(topics), return_inverse=True, return_counts=True)
+    kept = np.zeros(len(codes), dtype=bool)
+    room = np.maximum(1, np.round(rate * sizes)).astype(np.int64)
+    for row in best_first.tolist():
+        if room[codes[row]]:
+            kept[row] = True
+            room[codes[row]] -= 1
+    return kept
 
 
 def _check(candidates: Candidates, real: Real, keep_rate: float) -> None:
