@@ -22,11 +22,11 @@ from posology.config import Config, Data, load
 from posology.conversations.docs import read_docs
 from posology.conversations.reading import read
 from posology.conversations.writing import write
+from posology.outcomes import after
 from posology.pipeline import Pipeline
 from posology.ranking import quality_of, without_copies
 from posology.records import Conversation, Message, Rejection
 from posology.selection.duplicates import find_twins
-from posology.verifying import after
 
 HERE = Path(__file__).parent
 PARAPHRASES = HERE.parent / "tests" / "data" / "banking77_paraphrases.jsonl"

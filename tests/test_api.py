@@ -127,6 +127,61 @@ def test_adaptive_spends_no_more_doses_than_asked(tmp_path):
     assert 1 <= len(doses) <= 4 and max(doses) <= 0.5
 
 
+def test_a_pool_is_verified_and_selected_from_memory(tmp_path):
+    pool = rows("s", 14, "synthetic")
+    holdout = rows("h", 12)
+    pool[0] = talk(pool[0].id, holdout[0].messages[0].content, "parcel", "synthetic")
+    found = posology.verify(rows("r", 30), pool, holdout, out=tmp_path, settings=LEXICAL)
+    assert len(found.verdicts) == len(pool) and found.verdicts[0].reasons[0] == "leaked_exact"
+    assert [c.id for c in found.passed] == [v.id for v in found.verdicts if v.passed]
+    assert found.data["n_passed"] == len(found.passed) > 30 and found.data["judging"] is None
+    chosen = posology.select(out=tmp_path, count=9, settings={"mix.synthetic_weight": 0.6})
+    assert [c.meta["rank"] for c in chosen.selected] == list(range(1, 10)) and chosen.data["n_selected"] == 9
+    assert {c.id for c in chosen.selected} <= {c.id for c in found.passed}
+
+
+def test_judges_from_python(tmp_path):
+    script = tmp_path / "judge.py"
+    script.write_text(
+        "import json, re\n"
+        "def judge(request, rng):\n"
+        '    names = re.findall(r\'"(\\w+)": \\{"reason"\', request.messages[0][1])\n'
+        "    score = 2 if 'money' in request.messages[-1][1] else 4\n"
+        "    return json.dumps({name: {'reason': 'r', 'score': score} for name in names} or {'answer': 'both'})\n"
+    )
+    judge = f"scripted:{script}:judge"
+    settings = {**LEXICAL, "verify.families": {judge: "own"}, "verify.order_sample": 0}
+    real = rows("r", 30)
+    found = posology.verify(
+        real,
+        rows("s", 6, "synthetic"),
+        rows("h", 12),
+        judges=[judge],
+        generator="local:",
+        out=tmp_path,
+        settings=settings,
+    )
+    (about,) = found.data["judging"]["judges"]
+    asked = found.data["judging"]["questions"]["topic"]["asked"]
+    assert about["calls"] == about["states"]["scored"] + asked == found.data["totals"][0]["calls"]
+    assert found.data["rejected"]["judge_on_topic"] > 0 and all(c.topic != "refund" for c in found.passed)
+    with pytest.raises(posology.PosologyError, match="not known which model wrote"):
+        pool, other = rows("t", 6, "synthetic"), tmp_path / "other"
+        posology.verify(real, pool, rows("h", 12), judges=[judge], out=other, settings=settings)
+
+
+def test_any_two_sets_can_be_audited(tmp_path):
+    test = rows("h", 12)
+    train = [*rows("r", 20), talk("copy", test[3].messages[0].content.upper(), "refund")]
+    found = posology.leakage(train, test, vectors=False)
+    assert [(r.id, r.reason, r.other_id) for r in found.rejections] == [("copy", "leaked_exact", test[3].id)]
+    posology.write(test, tmp_path / "test.jsonl")
+    again = posology.leakage(train, tmp_path / "test.jsonl", baseline=rows("b", 20), settings=LEXICAL)
+    assert again.to_json()["leaked"]["leaked_exact"] == 1 and again.baseline == 60
+    with pytest.raises(posology.PosologyError, match="same file"):
+        posology.leakage(test, test, vectors=False)
+
+
 def test_the_public_names_are_there_and_others_are_not():
     assert {name for name in posology.__all__ if getattr(posology, name) is None} == set()
     with pytest.raises(AttributeError, match="no attribute 'sweeep'"):

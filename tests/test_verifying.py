@@ -2,18 +2,23 @@
 
 import json
 import random
+import re
 from dataclasses import replace
 
 import pytest
 
+from chat_server import ChatServer
 from posology.config import load
+from posology.conversations.reading import read
 from posology.conversations.writing import write
 from posology.errors import ConfigError, PosologyError, StoreError
+from posology.outcomes import after, counted, nothing_left, why_rejected
 from posology.pipeline import Pipeline
 from posology.records import Finding, Message
+from posology.verification.leakage.check import leakage
 from posology.verification.verdicts import read_verdicts, verdict
-from posology.verifying import after, counted, nothing_left, why_rejected
 from support import talk
+from verification_replies import scored
 
 TOPICS = {"parcel": "where is my parcel", "refund": "i want my money back", "size": "these boots are too small"}
 SYLLABLES = "ba ke li mo nu ra se ti vo zu pe ga dri sto fla".split()
@@ -101,6 +106,51 @@ def test_files_hold_every_candidate_once(files):
     assert wrong["sparcel0"]["reason"] == "leaked_exact" and wrong["sparcel0"]["other_id"] == "hparcel0"
     assert wrong["sparcel1"]["messages"], "rejected rows are kept whole"
     assert [v.reasons for v in read_verdicts(folder / "verdicts.jsonl")] == [v.reasons for v in verdicts.values()]
+
+
+def test_judges_settle_what_data_leaves_in_doubt(files, monkeypatch):
+    words = {topic: text.split()[-1] for topic, text in TOPICS.items()}
+
+    def near(*args, **given):  # these messages are too short for paraphrases to be called by row
+        return replace(leakage(*args, **given), doubts={5: 0, 6: 0})
+
+    def answer(body):
+        asked = body["messages"][-1]["content"]
+        if "Second conversation" in asked:
+            return json.dumps({"reason": "r", "answer": "yes" if pool[5].messages[0].content in asked else "no"})
+        if "First topic" not in asked:
+            return scored(body, lambda name, number: 4, number=0)
+        first, said = re.search(r"First topic: (\w+)", asked)[1], asked.rpartition("customer:")[2]
+        return json.dumps({"reason": "r", "answer": "first" if words[first] in said else "second"})
+
+    monkeypatch.setattr("posology.verifying.leakage", near)
+    pool = read(files / "pool.jsonl", source="synthetic").conversations
+    server = ChatServer()
+    server.answer = answer
+    judges = {
+        "verify.judges": ["openai:judge"],
+        "verify.base_url": server.url,
+        "verify.generator": "human",
+        "verify.families": {"judge": "own", "human": "human"},
+        "verify.order_sample": 0,
+    }
+    facts, verdicts = verified(files, **judges)
+    with Pipeline(settings(files, "dry", **judges)) as dry:
+        reckoned = dry.verification.dry_run(pool)
+    server.close()
+    asked = facts["judging"]["questions"]["topic"]
+    assert 0 < asked["in_doubt"] == asked["asked"] == reckoned["n_in_doubt"]["topic"]
+    retold = facts["judging"]["questions"]["retells"]
+    assert retold["settled"] == {"no": 1, "yes": 1} and reckoned["questions"][0]["in_ledger"] == 0
+    assert reckoned["questions"][0]["calls"] == asked["asked"] + 2
+    assert verdicts[pool[5].id].reasons == ("leaked_paraphrase",) and not verdicts[pool[6].id].reasons
+    assert verdicts[pool[5].id].verifier == ("data", "openai:judge")
+    rulings = [json.loads(line) for line in (files / "run" / "verify" / "rulings.jsonl").read_text().splitlines()]
+    assert len(rulings) == asked["asked"] + 2 and all(row["state"] == "answered" for row in rulings)
+    for row in (row for row in rulings if row["question"] == "topic"):
+        (finding,) = [f for f in verdicts[row["id"]].findings if f.check == "label_agreement"]
+        assert "judges say" in finding.detail and finding.state == "pass", row
+        assert "openai:judge" in verdicts[row["id"]].verifier
 
 
 def test_a_second_run_reads_and_says_the_same(files):

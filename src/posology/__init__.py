@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posology.api import GenerationResult as GenerationResult
+    from posology.api import SelectionResult as SelectionResult
     from posology.api import SweepResult as SweepResult
+    from posology.api import VerificationResult as VerificationResult
     from posology.api import generate as generate
+    from posology.api import leakage as leakage
+    from posology.api import select as select
     from posology.api import sweep as sweep
+    from posology.api import verify as verify
     from posology.conversations.reading import read as read
     from posology.conversations.writing import write as write
     from posology.errors import PosologyError as PosologyError
     from posology.records import Conversation as Conversation
     from posology.records import Message as Message
+    from posology.records import Verdict as Verdict
 
 __version__ = "0.1.0"
 
@@ -29,10 +35,16 @@ _PLACES = {
     "GenerationResult": "posology.api",
     "Message": "posology.records",
     "PosologyError": "posology.errors",
+    "SelectionResult": "posology.api",
     "SweepResult": "posology.api",
+    "Verdict": "posology.records",
+    "VerificationResult": "posology.api",
     "generate": "posology.api",
+    "leakage": "posology.api",
     "read": "posology.conversations.reading",
+    "select": "posology.api",
     "sweep": "posology.api",
+    "verify": "posology.api",
     "write": "posology.conversations.writing",
 }
 
@@ -41,11 +53,17 @@ __all__ = [
     "GenerationResult",
     "Message",
     "PosologyError",
+    "SelectionResult",
     "SweepResult",
+    "Verdict",
+    "VerificationResult",
     "__version__",
     "generate",
+    "leakage",
     "read",
+    "select",
     "sweep",
+    "verify",
     "write",
 ]
 

@@ -1,4 +1,4 @@
-"""Where the replies of a generation come from: a model that is called, a batch API, or the ledger alone."""
+"""Where replies come from: a model that is called, a batch API, or the ledger alone."""
 
 from __future__ import annotations
 
@@ -162,6 +162,8 @@ def batched(
     cost: Cost,
     progress: Progress,
     sent: Callable[[int], None],
+    stage: str = STAGE,
+    label: str = "batch",
 ) -> Ask:
     """Hands requests to a batch API and waits for it; where that ends early, what the ledger knows is still answered.
 
@@ -173,6 +175,8 @@ def batched(
         cost: What a call cost.
         progress: Told how far the batches are.
         sent: Told how many items were submitted.
+        stage: Under which name calls stand in the ledger.
+        label: The step's name in the news.
     """
 
     async def ask(requests: Iterable[tuple[str, ChatRequest]]) -> AsyncIterator[tuple[str, Answer]]:
@@ -187,12 +191,18 @@ def batched(
 
         async def commit(key: str, request: ChatRequest, outcome: Outcome, attempts: int) -> None:
             money = cost(request, outcome.usage) if isinstance(outcome, Reply) else None
-            failed[key] = await ledger.write(Call(key, api.provider, STAGE, request, outcome, attempts, money))
+            failed[key] = await ledger.write(Call(key, api.provider, stage, request, outcome, attempts, money))
             if isinstance(failed[key], Reply):
                 del failed[key]  # the ledger has it
 
         batches = Batches(
-            api, folder, commit, gate=gate, paid=lambda key: ledger.look_up(key) is not None, progress=progress
+            api,
+            folder,
+            commit,
+            gate=gate,
+            paid=lambda key: ledger.look_up(key) is not None,
+            progress=progress,
+            label=label,
         )
         open_ = unknown()
         stopped = await _until_over(batches, open_)

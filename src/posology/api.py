@@ -1,18 +1,23 @@
-"""The Python face of the command line: generate and sweep, from files or from conversations in memory."""
+"""The Python face of the command line, for files and for conversations in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from posology.config import load
 from posology.conversations.writing import write
 from posology.pipeline import Pipeline
 from posology.progress import Progress
-from posology.records import Conversation
+from posology.records import Conversation, Verdict
+from posology.store import SETTINGS
 from posology.training.contract import Trainer
+
+if TYPE_CHECKING:
+    from posology.leaking import Audit
 
 Rows = str | Path | Sequence[Conversation]
 
@@ -71,16 +76,56 @@ class GenerationResult:
     @property
     def candidates(self) -> Sequence[Conversation]:
         """The conversations that passed the format checks."""
-        from posology.conversations.reading import read
-
-        path = self.folder / "generate" / "candidates.jsonl"
-        return read(path, source="synthetic").conversations if path.stat().st_size else ()
+        return _synthetic(self.folder / "generate" / "candidates.jsonl")
 
     @property
     def cost(self) -> float | None:
         """Money behind the result, whichever run paid it; None where a price is not known."""
         costs = [total["cost"] for total in self.data["totals"]]
         return None if None in costs else float(sum(costs))
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationResult:
+    """What verification found.
+
+    Attributes:
+        folder: The run folder; `select(out=folder)` and `sweep(..., out=folder)` go on from here.
+        data: The facts of `verify/manifest.json`: counts by check and reason, leakage, what judges said, money.
+    """
+
+    folder: Path
+    data: Mapping[str, Any]
+
+    @property
+    def passed(self) -> Sequence[Conversation]:
+        """The candidates that passed, under the topics that fit, with their composite in `meta`."""
+        return _synthetic(self.folder / "verify" / "passed.jsonl")
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """A verdict a candidate, in the order of the pool: every finding and score, and why it was rejected."""
+        from posology.verification.verdicts import read_verdicts
+
+        return read_verdicts(self.folder / "verify" / "verdicts.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionResult:
+    """What selection chose.
+
+    Attributes:
+        folder: The run folder.
+        data: The facts of `select/manifest.json`: keep rate and weight and why, counts by topic and reason.
+    """
+
+    folder: Path
+    data: Mapping[str, Any]
+
+    @property
+    def selected(self) -> Sequence[Conversation]:
+        """The chosen candidates, most wanted first, with `rank` and `quality` in `meta`."""
+        return _synthetic(self.folder / "select" / "selected.jsonl")
 
 
 def generate(
@@ -134,6 +179,148 @@ def generate(
 
     with Pipeline(load(None if config is None else Path(config), overrides), progress) as pipeline:
         return GenerationResult(folder, Generation(pipeline).run())
+
+
+def verify(
+    real: Rows,
+    synthetic: Rows | None = None,
+    holdout: Rows | None = None,
+    *,
+    docs: str | Path | None = None,
+    catalog: str | Path | None = None,
+    judges: Sequence[str] = (),
+    generator: str | None = None,
+    budget: float | None = None,
+    batch: bool | None = None,
+    out: str | Path = "run",
+    config: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> VerificationResult:
+    """Rejects candidates that are wrong, with reasons: by checks learned from real data, and by judges, if any.
+
+    Args:
+        real: Real labelled conversations: a file, a folder, or conversations in memory.
+        synthetic: The candidates, likewise; None for those that `generate` left in `out`.
+        holdout: Real conversations to evaluate on: candidates that match one are leaked. None splits them off `real`.
+        docs: Folder of support documentation: what agents may say.
+        catalog: Product catalog, likewise.
+        judges: `openai:NAME`, `anthropic:NAME`, `local:FILE.gguf`, `scripted:FILE.py:F`, of another family than the
+            generator; none: data alone.
+        generator: Who wrote the candidates, where their `meta` does not say.
+        budget: Most money for judges, over all that the ledger holds.
+        batch: Whether judges are asked by their provider's batch API.
+        out: The run folder; the same call again reads what is finished in it.
+        config: A posology.yaml under these arguments.
+        settings: Any other setting by its dotted name, such as `{"verify.judge_sample": 0.2}`.
+        progress: Told what happens; silent by default.
+
+    Raises:
+        ConfigError: A judge is of the generator's family, or it is not known who wrote the candidates.
+        BudgetReached: The next call would pass the budget; what was asked is in the ledger.
+        PosologyError: Not a single candidate passed; or see `posology.errors`.
+    """
+    folder = Path(out)
+    overrides: dict[str, object] = {
+        "verify.judges": list(judges) or None,
+        "verify.generator": generator,
+        "verify.budget": budget,
+        "verify.batch": batch,
+        "data.docs": docs,
+        "data.catalog": catalog,
+        "out": folder,
+        **(settings or {}),
+        **_files(folder, real=real, synthetic=synthetic, holdout=holdout),
+    }
+    with Pipeline(load(None if config is None else Path(config), overrides), progress) as pipeline:
+        return VerificationResult(folder, pipeline.verify())
+
+
+def select(
+    real: Rows | None = None,
+    synthetic: Rows | None = None,
+    holdout: Rows | None = None,
+    *,
+    keep_rate: float | None = None,
+    count: int | None = None,
+    strategy: str | None = None,
+    out: str | Path = "run",
+    config: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> SelectionResult:
+    """Puts a verified pool into the one priority order that every dose of a sweep uses.
+
+    Args:
+        real: Real labelled conversations: a file, a folder, or conversations in memory. None, with no `config` either:
+            everything as `verify` had it in `out`.
+        synthetic: The pool, likewise; it is verified first, unless that is done.
+        holdout: Real conversations to evaluate on; None splits them off `real`.
+        keep_rate: Share of the verified candidates to keep, best first; None learns it on folds of real training data.
+        count: Instead of a share: at most so many.
+        strategy: `coverage`, `top`, `random` or `all`.
+        out: The run folder; the same call again reads what is finished in it.
+        config: A posology.yaml under these arguments.
+        settings: Any other setting by its dotted name, such as `{"select.near": 0.9}`.
+        progress: Told what happens; silent by default.
+
+    Raises:
+        UsageError: It is not said what to select from.
+        PosologyError: Nothing of the pool is left; or see `posology.errors`.
+    """
+    folder = Path(out)
+    if real is None and config is None and (folder / SETTINGS).is_file():
+        config = folder / SETTINGS
+    overrides: dict[str, object] = {
+        "select.keep_rate": keep_rate,
+        "select.count": count,
+        "select.strategy": strategy,
+        "out": folder,
+        **(settings or {}),
+        **_files(folder, real=real, synthetic=synthetic, holdout=holdout),
+    }
+    with Pipeline(load(None if config is None else Path(config), overrides), progress) as pipeline:
+        return SelectionResult(folder, pipeline.select())
+
+
+def leakage(
+    suspect: Rows,
+    against: Rows,
+    *,
+    baseline: Rows | None = None,
+    vectors: bool = True,
+    config: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Looks in one set of conversations for what another one tests: copies, near copies, paraphrases.
+
+    Any two will do, also an existing training set and its test set. Nothing is written, and no model is called.
+
+    Args:
+        suspect: Conversations to be trained on: a file, a folder, or conversations in memory.
+        against: Those that test.
+        baseline: Real training conversations known to be apart from `against`, which say how near honest ones come;
+            None: fixed limits.
+        vectors: Whether to embed, for paraphrases and the test of the whole set.
+        config: A posology.yaml that says how files are read, what of a conversation is compared, and the encoder.
+        settings: Any setting by its dotted name, such as `{"text.roles": ["user", "assistant"]}`.
+        progress: Told how each file was understood; silent by default.
+
+    Returns:
+        The leaked rows in `rejections`, each with the reason and the id of what it matches; all figures in `to_json()`.
+
+    Raises:
+        InputError: A file is missing or broken, or two of them are the same.
+        ModelError: The encoder is missing.
+    """
+    from posology.leaking import audit
+
+    tree = load(None if config is None else Path(config), dict(settings or {}))
+    with TemporaryDirectory() as place:
+        a, b = (_file(rows, Path(place) / f"{name}.jsonl") for name, rows in (("a", suspect), ("b", against)))
+        known = None if baseline is None else _file(baseline, Path(place) / "baseline.jsonl")
+        return audit(a, b, known, tree, vectors=vectors, progress=progress)
 
 
 def sweep(
@@ -207,3 +394,10 @@ def _file(rows: Rows, place: Path) -> Path:
         return Path(rows)
     write(rows, place)
     return place
+
+
+def _synthetic(path: Path) -> Sequence[Conversation]:
+    """Synthetic conversations in a file of a run folder, which may be empty."""
+    from posology.conversations.reading import read
+
+    return read(path, source="synthetic").conversations if path.stat().st_size else ()

@@ -199,7 +199,10 @@ class Judge(_Section):
 
 
 class Verify(_Section):
-    """Which checks run, who judges candidates, how, and at what pace and price; and what their scores weigh."""
+    """Which checks run, who judges candidates, how, and at what pace and price; and what their scores weigh.
+
+    None for `judge_holdout`: judges on this machine alone are shown held-out conversations.
+    """
 
     enabled: bool = True
     skip: Annotated[list[str], AfterValidator(_known_checks)] = []
@@ -211,6 +214,7 @@ class Verify(_Section):
     families: dict[str, str] = {}
     allow_same_family: bool = False
     judge_sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    judge_holdout: bool | None = None
     order_sample: Annotated[float, Field(ge=0, le=1)] = 0.1
     floor: Annotated[float, Field(ge=1, le=5)] = 3.0
     disagreement: Annotated[float, Field(ge=0, le=4)] = 2.0
@@ -229,6 +233,7 @@ class Verify(_Section):
     timeout: Annotated[float, Field(gt=0)] = 120.0
     budget: Annotated[float, Field(ge=0)] | None = None
     ledger: Path | None = None
+    batch: bool = False
 
 
 class Select(_Section):

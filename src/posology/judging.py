@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +16,8 @@ from numpy.typing import NDArray
 from posology import fingerprint
 from posology.answering import Tally
 from posology.config import Config
-from posology.jury import STAGE, TYPICAL_REPLY, Case, Juror, jurors
-from posology.llm.budget import Budget
-from posology.llm.contract import ChatRequest
-from posology.llm.engine import Engine
+from posology.hearing import STAGE, Hearing
+from posology.jury import Case, Heard, Juror, Matter, jurors
 from posology.llm.estimate import Estimate, estimate
 from posology.llm.ledger import Ledger
 from posology.llm.prices import Price, Prices
@@ -30,12 +27,17 @@ from posology.verification.families import Independence, Origin, check_independe
 from posology.verification.judging import panel, trust
 from posology.verification.judging.bias import uninformative
 from posology.verification.judging.inferring import inferred
+from posology.verification.judging.questions import Questions
 from posology.verification.judging.replies import Judgement
 from posology.verification.judging.rubric import Rubric, TooLong, transcript
 from posology.verification.sampling import spread
 
+TYPICAL_REPLY = 150
+"""Tokens of a reply with five reasons, for estimates: a guess."""
 FEWEST_SWAPPED, MOST_SWAPPED = 20, 100
 MOST_PRODUCTS = 5
+_PACE = set("judges base_url templates concurrency rpm tpm timeout budget ledger batch".split())
+"""Settings that do not shape what judges say, or that stand in the identity by another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Judging:
 
     Args:
         config: The settings.
-        ledger: Where calls are kept; the run's own if the settings name none.
+        ledger: Where calls are kept, unless the settings name another place; it stands in the run folder.
         docs: Sections of the support documentation.
         catalog: Rows of the product catalog, the column of the name first.
         progress: Told how far.
@@ -79,20 +81,30 @@ class Judging:
     ) -> None:
         self.settings = config.verify
         self._config = config
-        self._ledger_path = config.verify.ledger or ledger
         self._docs, self._catalog = docs, [row for row in catalog if row]
-        self._progress = progress or Silent()
-        self._prices = Prices({name: Price(**price.model_dump()) for name, price in config.prices.items()})
+        own = {name: Price(**price.model_dump()) for name, price in config.prices.items()}
+        self.hearing = Hearing(
+            config.verify,
+            config.verify.ledger or ledger,
+            ledger.parent / STAGE / "batches",
+            Prices(own, batch=config.verify.batch),
+            progress or Silent(),
+        )
 
     @cached_property
     def rubric(self) -> Rubric:
-        """What is asked."""
+        """What is asked of every candidate."""
         return Rubric(self.settings.templates)
+
+    @cached_property
+    def questions(self) -> Questions:
+        """What is asked where data leaves a doubt."""
+        return Questions(self.settings.templates)
 
     @cached_property
     def jurors(self) -> list[Juror]:
         """The panel; its models are made, not called."""
-        return jurors(self.settings, self.rubric, self._prices)
+        return jurors(self.settings, self.hearing.prices)
 
     @property
     def identity(self) -> str:
@@ -103,10 +115,9 @@ class Judging:
         return fingerprint.of(
             "judging",
             rubric=self.rubric.version,
+            questions=self.questions.version,
             judges=[(juror.model.provider, juror.model.name) for juror in self.jurors],
-            settings=given.model_dump(
-                exclude={"judges", "base_url", "templates", "concurrency", "rpm", "tpm", "timeout", "budget", "ledger"}
-            ),
+            settings=given.model_dump(exclude=_PACE),
         )
 
     def independence(self, candidates: Sequence[Conversation]) -> Independence:
@@ -123,18 +134,33 @@ class Judging:
         evaluator = None if given.evaluator is None else origin(given.evaluator, declared=declared)
         return check_independence(self._generators(candidates), judges, evaluator, override=given.allow_same_family)
 
+    @property
+    def totals(self) -> list[dict[str, Any]]:
+        """The calls behind all that judges said, whenever they were paid, by judge."""
+        return [
+            {"stage": STAGE, "provider": juror.model.provider, "model": juror.model.name, **_spent(juror.tally)}
+            for juror in (self.jurors if self.settings.judges else ())
+        ]
+
     def estimate(self, candidates: Sequence[Conversation], which: Sequence[int] | None = None) -> list[Estimate]:
         """What judging would ask and cost; nothing is sent."""
         cases = self._with_swapped(self._cases(candidates, self._sampled(candidates, which, None)))
-        found = []
+        return self.estimated([(juror, cases) for juror in self.jurors], TYPICAL_REPLY)
+
+    def estimated(self, tasks: Sequence[tuple[Juror, Sequence[Matter[Heard]]]], typical_reply: int) -> list[Estimate]:
+        """What a hearing would ask and cost; nothing is sent.
+
+        Args:
+            tasks: Judges, and what each is asked.
+            typical_reply: Tokens that a reply has as a rule.
+        """
+        hearing, found = self.hearing, []
         with ExitStack() as stack:
-            known = stack.enter_context(Ledger(self._ledger_path)) if self._ledger_path.exists() else None
+            known = stack.enter_context(Ledger(hearing.ledger)) if hearing.ledger.exists() else None
             answered = None if known is None else known.answered
-            for juror in self.jurors:
-                requests = _requests(juror, cases)
-                found += estimate(
-                    requests, juror.model.provider, self._prices, answered=answered, typical_reply=TYPICAL_REPLY
-                )
+            for juror, matters in tasks:
+                requests, provider = juror.requests(matters), juror.model.provider
+                found += estimate(requests, provider, hearing.prices, answered=answered, typical_reply=typical_reply)
         return found
 
     def judge(
@@ -165,7 +191,7 @@ class Judging:
         signals = np.zeros((len(candidates), 0)) if signals is None else signals
         wanted = np.arange(len(candidates)) if which is None else np.asarray(sorted(which), dtype=int)
         sample = self._sampled(candidates, wanted, signals)
-        forwards, swapped = asyncio.run(self._asked(self._cases(candidates, sample)))
+        forwards, swapped = self._asked(self._cases(candidates, sample))
         ignored = [name for name, own in forwards.items() if uninformative(own) is not None]
         opinions = [panel.Opinion() for _ in candidates]
         for row, place in enumerate(sample):
@@ -189,7 +215,7 @@ class Judging:
         first = [independent.notice] if independent.notice else []
         every = [j for name in forwards for j in (*forwards[name], *swapped[name])]
         if independent.overridden:  # each verdict says so
-            opinions = [replace(o, judges=tuple(f"{name} (not independent)" for name in o.judges)) for o in opinions]
+            opinions = [replace(o, judges=tuple(map(independent.named, o.judges))) for o in opinions]
         sent = sum(juror.sent for juror in self.jurors)
         return Judged(tuple(opinions), tuple(every), facts, (*first, *independent.notes, *warnings), sent)
 
@@ -213,21 +239,29 @@ class Judging:
             found.append(origin(f"the model that wrote {silent} of the candidates"))
         return found
 
-    def _cases(self, candidates: Sequence[Conversation], places: Sequence[int] | NDArray[np.int64]) -> list[Case]:
-        by_topic: dict[str, list[DocSection]] = {}
-        by_name = {f"{section.file}#{section.heading}": section for section in self._docs}
+    @cached_property
+    def _by_topic(self) -> dict[str, tuple[DocSection, ...]]:
+        found: dict[str, tuple[DocSection, ...]] = {}
         for section in self._docs:
             if section.topic is not None:
-                by_topic.setdefault(section.topic, []).append(section)
+                found[section.topic] = (*found.get(section.topic, ()), section)
+        return found
+
+    def sections(self, topic: str | None) -> tuple[DocSection, ...]:
+        """The documentation of a topic."""
+        return self._by_topic.get(topic or "", ())
+
+    def _cases(self, candidates: Sequence[Conversation], places: Sequence[int] | NDArray[np.int64]) -> list[Case]:
+        by_name = {f"{section.file}#{section.heading}": section for section in self._docs}
         cases = []
         for place in places:
             candidate = candidates[place]
-            sections = by_topic.get(candidate.topic or "") or [
+            sections = self.sections(candidate.topic) or tuple(
                 by_name[name] for name in candidate.meta.get("docs") or () if name in by_name
-            ]
+            )
             text = transcript(candidate).lower()
             products = [row for row in self._catalog if str(next(iter(row.values()))).lower() in text]
-            cases.append(Case(candidate, tuple(sections), tuple(products[:MOST_PRODUCTS])))
+            cases.append(Case(self.rubric, candidate, sections, tuple(products[:MOST_PRODUCTS])))
         return cases
 
     def _sampled(
@@ -251,33 +285,19 @@ class Judging:
         size = min(n, MOST_SWAPPED, max(FEWEST_SWAPPED, math.ceil(share * n))) if share else 0
         places = spread([case.conversation.topic for case in cases], np.zeros(n), size, seed=self.settings.seed)
         swapped = [cases[place] for place in places]
-        return [*cases, *(Case(c.conversation, c.sections, c.products, backwards=True) for c in swapped)]
+        return [*cases, *(replace(case, backwards=True) for case in swapped)]
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
-    async def _asked(self, cases: Sequence[Case]) -> tuple[dict[str, list[Judgement]], dict[str, list[Judgement]]]:
+    def _asked(self, cases: Sequence[Case]) -> tuple[dict[str, list[Judgement]], dict[str, list[Judgement]]]:
         """Judgements by judge: in the usual order of the criteria, and in the opposite one."""
         every, n = self._with_swapped(cases), len(cases)
-        forwards, swapped = {}, {}
-        async with AsyncExitStack() as stack:
-            ledger = stack.enter_context(Ledger(self._ledger_path))
-            budget = Budget(self.settings.budget, self._prices, spent=sum(row.cost for row in ledger.stats()))
-            # All prices must be known before the first call of any judge.
-            gates = [budget.gate(juror.model.provider, juror.model.name, stage=STAGE) for juror in self.jurors]
-            for juror, gate in zip(self.jurors, gates, strict=True):
-                engine = Engine(
-                    juror.model,
-                    ledger,
-                    limits=juror.pace,
-                    gate=gate,
-                    price=juror.cost,
-                    progress=self._progress,
-                    stage=STAGE,
-                )
-                async with engine:
-                    found = await juror.judge_all(engine, every, self._progress)
-                forwards[juror.name], swapped[juror.name] = found[:n], found[n:]
-        return forwards, swapped
+        heard = self.hearing.hear([(juror, every) for juror in self.jurors])
+        names = [juror.name for juror in self.jurors]
+        return (
+            {name: found[:n] for name, found in zip(names, heard, strict=True)},
+            {name: found[n:] for name, found in zip(names, heard, strict=True)},
+        )
 
     # -- what it is worth ----------------------------------------------------------------------------------------------
 
@@ -301,21 +321,9 @@ class Judging:
 
     def _criteria(self, case: Case) -> Sequence[str]:
         try:
-            return case.asked(self.rubric).criteria
+            return case.asked().criteria
         except TooLong:
             return ()
-
-
-def _requests(juror: Juror, cases: Sequence[Case]) -> list[ChatRequest]:
-    found = []
-    for case in cases:
-        try:
-            asked = case.asked(juror.rubric)
-        except TooLong:
-            continue
-        if asked.criteria:
-            found.append(juror.request(asked))
-    return found
 
 
 def notice_of(verification: Mapping[str, Any] | None) -> str | None:

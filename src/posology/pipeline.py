@@ -33,6 +33,7 @@ from posology.inputs import CANDIDATES, SOURCE_OF, Material, required
 from posology.judging import Judging, notice_of
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
+from posology.outcomes import VERDICTS, nothing_left, write_verified
 from posology.prints import Prints
 from posology.progress import Progress, Silent
 from posology.records import ArmKind, Conversation, Rejection, Verdict
@@ -42,7 +43,7 @@ from posology.sweeping import INDEX, PREDICTIONS, Sweep, unseen_topics
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import CrossValidation, HeadTrainer
 from posology.verification.verdicts import read_verdicts
-from posology.verifying import VERDICTS, Verification, nothing_left, write_verified
+from posology.verifying import Verification
 
 PROBE = "probe.json"
 
@@ -207,6 +208,11 @@ class Pipeline:
         return Judging(self.config, ledger, docs=inputs.docs, catalog=inputs.catalog, progress=self.progress)
 
     @cached_property
+    def verification(self) -> Verification:
+        """All that the pool is held against."""
+        return Verification(self.config, self.material, self.parts, self.embedder, self.judging, self.progress)
+
+    @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Verifies the pool: a verdict a candidate, in the order of the pool."""
         stage = self.folder.stage("verify")
@@ -214,8 +220,7 @@ class Pipeline:
             return tuple(read_verdicts(stage.folder / VERDICTS))
         candidates = self.material.conversations("synthetic")
         with self._running("verify", self._prints.verify) as record:
-            known = (self.config, self.material, self.parts, self.embedder, self.judging, self.progress)
-            found = Verification(*known).run(candidates)
+            found = self.verification.run(candidates)
             record.files += [*write_verified(stage.folder, candidates, found), "bad_rows.jsonl"]
             write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("synthetic")))
             record.facts |= {**found.facts, "warnings": list(found.warnings)}
@@ -394,8 +399,7 @@ class Pipeline:
 
     @property
     def _unseen(self) -> list[str]:
-        parts = self.parts
-        found = unseen_topics(parts.holdout, parts.train, self.ranked, self.config.data.holdout)
+        found = unseen_topics(self.parts.holdout, self.parts.train, self.ranked, self.config.data.holdout)
         for warning in found:
             self.progress.warn(warning)
         return found
@@ -418,9 +422,8 @@ class Pipeline:
         """Runs a stage: takes its manifest away first, and writes it last."""
         stage, record, start = self.folder.stage(name), _Record(), time.perf_counter()
         if name in ("split", "verify"):
-            write_json(
-                self.folder.path / SETTINGS, self.config.to_json()
-            )  # so that the verbs after it need no files named
+            # So that the verbs after it need no files named.
+            write_json(self.folder.path / SETTINGS, self.config.to_json())
         stage.begin()
         yield record
         seconds = {"total": time.perf_counter() - start}

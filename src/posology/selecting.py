@@ -31,6 +31,7 @@ from posology.errors import PosologyError
 from posology.gaps.allocation import Allocation
 from posology.gaps.topics import topic_stats
 from posology.inputs import Material
+from posology.outcomes import passed, why_rejected
 from posology.progress import Progress
 from posology.ranking import Ranking, described, left_out, pool_warnings, without_copies
 from posology.records import Conversation, Rejection, Verdict, topics_of
@@ -38,7 +39,6 @@ from posology.selection.choice import Candidates, Real
 from posology.selection.duplicates import Twins, find_twins
 from posology.store import writing
 from posology.training.head import CrossValidation, HeadTrainer
-from posology.verifying import passed, why_rejected
 
 TWINS = "duplicates.parquet"
 SILENT = "none of its turns counts under the text rule"

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from chat_server import ChatServer
-from verification_replies import scored
-
-REAL, SYNTHETIC = 40, 30
+from verification_replies import scored, write_pool
 
 
 @pytest.fixture
@@ -24,22 +22,7 @@ def server():
 def files(tmp_path, monkeypatch):
     """A small shop's data; the lexical encoder needs no weights."""
     monkeypatch.chdir(tmp_path)
-    words = "boots tent lamp stove rope coat glove map torch flask".split()
-
-    def rows(name, n, start, **more):
-        with Path(name).open("w") as handle:
-            for k in range(start, start + n):
-                topic = ("refund", "delivery")[k % 2]
-                verb = ("I want my money back for the", "when does my parcel arrive with the")[k % 2]
-                text = f"{verb} {words[k % 10]} and {words[(k // 10) % 10]} number {k}"
-                row = {"id": f"{name}-{k}", "messages": [{"role": "user", "content": text}], "topic": topic}
-                handle.write(json.dumps({**row, **more}) + "\n")
-
-    rows("real.jsonl", REAL, 0)
-    rows("holdout.jsonl", 10, 500)
-    rows("synthetic.jsonl", SYNTHETIC, 900, generator="claude-sonnet-4")
-    return ["--real", "real.jsonl", "--synthetic", "synthetic.jsonl", "--holdout", "holdout.jsonl",
-            "--encoder", "lexical", "-q"]  # fmt: skip
+    return write_pool()
 
 
 def test_judges_their_family_and_their_budget(posology, files, server):

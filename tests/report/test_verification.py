@@ -69,6 +69,26 @@ def test_the_section_stands_in_the_page(run):
     assert "overridden" in page[: page.index("<main>")]
 
 
+def test_judges_and_their_answers_are_told(run):
+    judged = {
+        "judges": [
+            {"name": "openai:<b>", "states": {"malformed": 2, "scored": 78}, "always": None},
+            {"name": "local:x", "states": {"scored": 80}, "always": 5},
+        ],
+        "agreement": {"on_topic": {"alpha": 0.812, "verdict": "reliable"}, "complete": {"alpha": None}},
+        "questions": {
+            "topic": {"in_doubt": 9, "asked": 9, "settled": {"own": 4, "other": 3}},
+            "retells": {"in_doubt": 1, "asked": 0, "settled": {}},
+        },
+    }
+    (run / "verify" / "manifest.json").write_text(json.dumps(MANIFEST | {"judging": judged}))
+    page = build.build(run).replace("\u00a0", " ")
+    assert "openai:&lt;b&gt;: scored 78, malformed 2." in page and "gives everything a 5" in page
+    assert "on_topic 0.81." in page and "4 kept where they were, 3 moved to the other topic, 2 left to the data" in page
+    assert "Of 1 candidate data could not tell whether a held-out conversation is retold; no judge was shown" in page
+    assert wording.judges(Summary(n_candidates=1, n_passed=1)) == []
+
+
 def test_without_verification_the_page_says_so(make_run):
     page = build.build(make_run())
     assert "verify/manifest.json is missing, so this part is left out." in page

@@ -139,6 +139,8 @@ def test_a_refusal_a_cut_reply_and_a_long_conversation_are_unscored(tmp_path):
     assert all(f.state == "unscored" for o in judged.opinions for f in o.findings)
     assert [f.check for f in judged.opinions[2].findings] == ["judge"] and judged.opinions[2].scores == {}
     assert "gave no scores for 3 candidates" in judged.warnings[0]
+    rows = [judgement.to_json() for judgement in judged.judgements]
+    assert json.loads(json.dumps(rows[0]))["state"] == "refused" and rows[0]["scores"] == {}
 
 
 def test_a_judge_of_the_generators_family_is_refused_before_anything_is_sent(tmp_path, server):

@@ -61,30 +61,30 @@ def test_details_identify_a_retold_conversation(embed):
     assert second.state == "pass" and second.score < second.threshold
 
 
-def test_the_judge_is_asked_near_the_limit_only(embed):
+def test_pairs_near_the_limit_are_in_doubt_until_they_are_settled(embed):
     holdout, real = stories(60, 3), stories(300, 4)
-    asked = []
-
-    def judge(candidate, held):
-        asked.append((candidate.id, held.id))
-        return True
-
     pool = real  # whose scores are those that the limit is made of
-    found = leakage(pool, holdout, real, rule=RULE, embed=embed, judge=judge)
+    found = leakage(pool, holdout, real, rule=RULE, embed=embed)
     limit = found.limits["paraphrase"]
-    near = [f for f in found.paraphrase if limit.low <= f.score <= limit.high]
-    assert len(asked) == len(near) and near
-    assert all(f.state == "fail" and f.detail.endswith("says the judge") for f in near)
-    silent = leakage(pool, holdout, real, rule=RULE, embed=embed, judge=lambda *_: None)
-    assert [f.state for f in silent.paraphrase] == [
-        f.state for f in leakage(pool, holdout, real, rule=RULE, embed=embed).paraphrase
-    ]
+    near = [place for place, f in enumerate(found.paraphrase) if limit.low <= f.score <= limit.high]
+    assert list(found.doubts) == near and near
+    assert all(holdout[found.doubts[place]].id == found.paraphrase[place].other_id for place in near)
+    first, *rest = near
+    settled = found.settled({first: True} | dict.fromkeys(rest, False))
+    assert settled.paraphrase[first].state == "fail" and settled.leaks[first] is not None
+    assert {settled.paraphrase[place].state for place in rest} <= {"pass"} and not settled.doubts
+    assert all(settled.paraphrase[place].detail.endswith("say the judges") for place in near)
+    others = set(range(len(pool))) - set(near)
+    assert all(settled.paraphrase[place] == found.paraphrase[place] for place in others)
+    assert found.settled({}) == found
+    with pytest.raises(ValueError, match="no doubt"):
+        found.settled({min(others): True})
 
 
 def test_short_messages_are_not_called(embed):
     single = [Conversation(f"m{k}", (Message("user", f"Where is parcel {k}?"),), "a") for k in range(250)]
     found = leakage(single[:5], single[5:50], single[50:], rule=RULE, embed=embed)
-    assert not found.by_row and {f.state for f in found.paraphrase} == {"unscored"}
+    assert not found.doubts and not found.by_row and {f.state for f in found.paraphrase} == {"unscored"}
     assert all("cannot tell" in f.detail for f in found.paraphrase)
     assert not tells_apart(single) and not tells_apart([]) and tells_apart(stories(5, 0))
 

@@ -7,7 +7,7 @@ import pytest
 
 from posology.verification.composite import composite
 from posology.verification.learning import learn
-from posology.verification.sampling import near_boundary, spread, to_label
+from posology.verification.sampling import spread, to_label
 
 X = np.nan
 
@@ -62,11 +62,6 @@ def test_labels_go_where_the_outcome_is_uncertain():
 @pytest.mark.parametrize(("n", "wanted"), [(3, 50), (0, 5), (40, 2), (40, 1)])
 def test_labels_of_small_pools(n, wanted):
     assert len(to_label(["t"] * n, np.linspace(0, 1, n), wanted)) == min(n, wanted)
-
-
-def test_near_the_boundary():
-    assert near_boundary(np.array([0.1, 0.52, X, 0.45, 0.9]), 0.5, 0.1).tolist() == [1, 3]
-    assert near_boundary(np.array([0.1, 0.52, X, 0.45, 0.9]), 0.5, 0.1, at_most=1).tolist() == [1]
 
 
 def unit(rng, n, d=48):

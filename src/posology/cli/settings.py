@@ -50,6 +50,8 @@ PLACES = {
     "generator": "verify.generator",
     "allow_same_family": "verify.allow_same_family",
     "judge_sample": "verify.judge_sample",
+    "judge_holdout": "verify.judge_holdout",
+    "judge_batch": "verify.batch",
     "judge_money": "verify.budget",
     "judge_concurrency": "verify.concurrency",
     "verify_first": "verify.enabled",

@@ -38,6 +38,21 @@ def verify(
         float | None,
         typer.Option(help="Share that is judged; the rest is learned from it [1].", rich_help_panel=JUDGES),
     ] = None,
+    judge_holdout: Annotated[
+        bool | None,
+        typer.Option(
+            "--judge-holdout/--no-judge-holdout",
+            help="Whether judges may see held-out conversations, masked; by default those on this machine may.",
+            rich_help_panel=JUDGES,
+        ),
+    ] = None,
+    judge_batch: Annotated[
+        bool | None,
+        typer.Option("--batch", help="Ask by the providers' batch APIs.", rich_help_panel=JUDGES),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what judges would cost; send nothing.", rich_help_panel=JUDGES)
+    ] = False,
     generator: Annotated[
         str | None,
         typer.Option(help="Who wrote the candidates, where the file does not say.", rich_help_panel=JUDGES),
@@ -106,9 +121,15 @@ def verify(
         result, human = _with_labels(tree, quiet, label, labels, calibrate, precision)
         show(result, as_json=json, human=human)
         return
+    from posology.inputs import required
     from posology.pipeline import Pipeline
 
+    required(tree.data.synthetic, "synthetic")
     with watched(quiet) as progress, Pipeline(tree, progress) as pipeline:
+        if dry_run:
+            result = pipeline.verification.dry_run(pipeline.material.conversations("synthetic"))
+            show(result, as_json=json, human=_estimated(result))
+            return
         facts = pipeline.verify()
     show(facts, as_json=json, human=_summary(facts, str(tree.out / "verify")))
 
@@ -140,6 +161,18 @@ def _with_labels(
     result = session.run(labelling.screen(), labelling.keyboard)
     then = f"then: posology verify --calibrate {path}" if result["n"] >= result["wanted"] else "the same again goes on"
     return result, f"{result['n']} of {result['wanted']} labels, {result['n_good']} good, are in {path}; {then}"
+
+
+def _estimated(result: dict[str, Any]) -> str:
+    """What judges would be asked, for people."""
+    doubt = result["n_in_doubt"]
+    lines = [
+        f"{result['n_wanted']:,} of {result['n_candidates']:,} candidates would be judged by the rubric",
+        *(f"  {one['summary']}" for one in result["rubric"]),
+        f"in doubt: the topic of {doubt['topic']:,}; whether {doubt['retells']:,} retell a held-out conversation",
+        *(f"  {one['summary']}" for one in result["questions"]),
+    ]
+    return "\n".join([*lines, f"one attempt each (at most {result['attempts']}); nothing was sent"])
 
 
 def _summary(facts: dict[str, Any], folder: str) -> Group:

@@ -319,11 +319,24 @@ def mask_conversation(conversation: Conversation, seed: int = 0) -> tuple[Conver
     Returns:
         The masked conversation, and how many values of each kind were replaced.
     """
+    (masked,), counts = mask_together([conversation], seed)
+    return masked, counts
+
+
+def mask_together(conversations: Sequence[Conversation], seed: int = 0) -> tuple[list[Conversation], Counter[str]]:
+    """Several conversations with masked turns, equal values in all of them by one stand-in: they can be compared.
+
+    Returns:
+        The masked conversations, and how many values of each kind were replaced.
+    """
     masker = Masker(seed)
-    for message in conversation.messages:
-        masker.learn_names(message.content)
-    messages = tuple(Message(m.role, masker.mask(m.content)) for m in conversation.messages)
-    return replace(conversation, messages=messages), masker.counts
+    for conversation in conversations:
+        for message in conversation.messages:
+            masker.learn_names(message.content)
+    masked = [
+        replace(c, messages=tuple(Message(m.role, masker.mask(m.content)) for m in c.messages)) for c in conversations
+    ]
+    return masked, masker.counts
 
 
 def find(text: str, names: Set[str] = frozenset()) -> list[Found]:

@@ -8,6 +8,7 @@ model carries the name of one that does. The embedded model and scripts cost not
 from __future__ import annotations
 
 import importlib.metadata
+import ipaddress
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ class Prices:
 
 def _listed(address: str, model: str, *, batch: bool) -> Price | None:
     """The price in the list, of the provider at that address."""
-    if _is_own(address):
+    if on_this_machine(address):
         return None  # no list names it, and to read one takes longer than most that a run does before its first call
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
@@ -155,10 +156,13 @@ def _listed(address: str, model: str, *, batch: bool) -> Price | None:
     return Price(base.input, base.output, base.cached, base.call, long)
 
 
-def _is_own(address: str) -> bool:
-    """Whether a server is on this machine."""
+def on_this_machine(address: str) -> bool:
+    """Whether a server at an address is on this machine."""
     host = urlsplit(address).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _at(rates: Any, input_tokens: int) -> Price:  # noqa: ANN401 - the package makes its fields as it goes

@@ -46,6 +46,44 @@ class Privacy(_Part):
     span_words: Count = 0
 
 
+class Judge(_Part):
+    """One judge, and how its judgements by the rubric went."""
+
+    name: str
+    states: dict[str, Count] = {}
+    always: int | None = None
+
+
+class Agreed(_Part):
+    """Krippendorff's alpha on one criterion."""
+
+    alpha: float | None = None
+    verdict: str = ""
+
+
+class Question(_Part):
+    """Candidates that data left in doubt, and what judges said of them."""
+
+    in_doubt: Count = 0
+    asked: Count = 0
+    settled: dict[str, Count] = {}
+
+
+class Questions(_Part):
+    """What judges were asked beside the rubric."""
+
+    topic: Question = Question()
+    retells: Question = Question()
+
+
+class Judging(_Part):
+    """What judges did."""
+
+    judges: list[Judge] = []
+    agreement: dict[str, Agreed] = {}
+    questions: Questions = Questions()
+
+
 class Summary(_Part):
     """The parts of verify/manifest.json that the report shows."""
 
@@ -57,7 +95,7 @@ class Summary(_Part):
     checks: dict[str, CheckCounts] = {}
     distributions: dict[str, Distribution] = {}
     privacy: Privacy = Privacy()
-    judging: dict[str, Any] | None = None
+    judging: Judging | None = None
 
 
 @dataclass(frozen=True, slots=True)

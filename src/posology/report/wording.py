@@ -5,12 +5,12 @@ Kept apart from the template so that each sentence can be tested against the num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from posology.report import formatting as fmt
 from posology.report.results import Arm, DoseResponse, Labels, Status, TopicRow
-from posology.report.verification import Summary
+from posology.report.verification import Question, Summary
 
 SYMBOLS: dict[Status, str] = {"better": "\u2713", "no_worse": "\u2248", "inconclusive": "?", "harmful": "\u2715"}
 WORDS: dict[Status, str] = {
@@ -223,6 +223,10 @@ def topic_caution(rows: Sequence[TopicRow]) -> str:
     )
 
 
+_TOPIC = {"own": "kept where they were", "other": "moved to the other topic", "neither": "rejected as neither"}
+_RETOLD = {"yes": "rejected as retold", "no": "kept as another story"}
+
+
 def reason_in_words(code: str) -> str:
     """A rejection's code for people; a code that is not known here loses its underscores."""
     return REASONS.get(code, code.replace("_", " "))
@@ -239,6 +243,40 @@ def verification_sentence(summary: Summary) -> str:
         first = [f"{reason_in_words(code)} ({fmt.count(n)})" for code, n in list(summary.rejected.items())[:3]]
         said += f" Most frequent first reasons to reject: {'; '.join(first)}."
     return said
+
+
+def judges(summary: Summary) -> list[str]:
+    """Who judged, whether judges agree, and what they said of candidates in doubt; empty without judges."""
+    judging = summary.judging
+    if judging is None:
+        return []
+    said = []
+    for judge in judging.judges:
+        states = sorted(judge.states.items(), key=lambda item: (item[0] != "scored", item[0]))
+        went = ", ".join(f"{state.replace('_', ' ')} {fmt.count(n)}" for state, n in states)
+        said.append(f"{judge.name}: {went or 'nothing to judge'}.")
+        if judge.always is not None:
+            said[-1] += f" It gives everything a {judge.always}, so its scores do not count."
+    if agreed := [f"{name} {one.alpha:.2f}" for name, one in judging.agreement.items() if one.alpha is not None]:
+        said.append(f"Agreement of the judges (Krippendorff's alpha): {', '.join(agreed)}.")
+    for words, answers, one in (
+        ("which topic it is", _TOPIC, judging.questions.topic),
+        ("whether a held-out conversation is retold", _RETOLD, judging.questions.retells),
+    ):
+        if one.in_doubt:
+            said.append(_settled(words, answers, one))
+    return said
+
+
+def _settled(words: str, answers: Mapping[str, str], question: Question) -> str:
+    """What became of candidates in doubt."""
+    in_doubt = fmt.plural(question.in_doubt, "candidate")
+    if not question.asked:
+        return f"Of {in_doubt} data could not tell {words}; no judge was shown them, and what data said stands."
+    told = [f"{fmt.count(question.settled[name])} {said}" for name, said in answers.items() if name in question.settled]
+    if left := question.in_doubt - sum(question.settled.values()):
+        told.append(f"{fmt.count(left)} left to the data")
+    return f"Of {in_doubt} data could not tell {words}, and judges were asked: {', '.join(told)}."
 
 
 def privacy(summary: Summary) -> list[str]:

@@ -119,6 +119,10 @@ class Independence:
             return None
         return f"The check of independence was overridden: {' '.join(self.problems)}"
 
+    def named(self, judge: str) -> str:
+        """A judge's name as verdicts hold it."""
+        return f"{judge} (not independent)" if self.overridden else judge
+
     def to_json(self) -> dict[str, Any]:
         """For manifests."""
         return {"independent": not self.problems, "overridden": self.overridden, "notice": self.notice, **asdict(self)}

@@ -98,25 +98,6 @@ def to_label(
     return [drawn[place] for place in rng.permutation(len(drawn))]
 
 
-def near_boundary(
-    composite: NDArray[np.float64], threshold: float, error: float, *, at_most: int | None = None
-) -> NDArray[np.int64]:
-    """Candidates whose composite lies so near a threshold that its error may decide: worth asking a judge.
-
-    Args:
-        composite: Shape (n,), NaN where there is none.
-        threshold: What decides.
-        error: Typical error of a composite, such as the RMSE of what was learned.
-        at_most: How many.
-
-    Returns:
-        Places, nearest first.
-    """
-    distance = np.abs(composite - threshold)
-    near = np.flatnonzero(distance <= error)  # NaN is near nothing
-    return near[np.argsort(distance[near], kind="stable")][:at_most]
-
-
 def _allocated(sizes: Sequence[int], means: Sequence[float], wanted: int) -> list[int]:
     """How many labels each stratum gets; no more than it has."""
     shares = [min(FEWEST, size) for size in sizes]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posology.verification.judging.questions import Ruling
 from posology.verification.judging.replies import Judgement
 
 SAME, FEWEST = 0.99, 20
@@ -82,6 +83,21 @@ def uninformative(judgements: Sequence[Judgement]) -> int | None:
         return None
     whole: Counter[int] = sum(found, Counter())
     return whole.most_common(1)[0][0]
+
+
+def one_sided(rulings: Sequence[Ruling]) -> str | None:
+    """The place, `first` or `second`, whose topic a judge always chooses; None if its choices say something.
+
+    Which topic stands first is as good as random, so such a judge goes by the place.
+
+    Args:
+        rulings: All of one judge.
+    """
+    said = Counter(ruling.said for ruling in rulings if ruling.said in ("first", "second"))
+    if said.total() < FEWEST:
+        return None
+    place, n = said.most_common(1)[0]
+    return place if n >= SAME * said.total() else None
 
 
 def order_effects(forwards: Sequence[Judgement], backwards: Sequence[Judgement]) -> Mapping[str, OrderEffect]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from posology.llm.contract import ModelCallError, Reply
@@ -11,7 +11,7 @@ from posology.llm.recovery import Unrecoverable, recover
 from posology.records import EMPTY
 from posology.verification.judging.rubric import SCALE
 
-State = Literal["scored", "refused", "malformed", "truncated", "too_long", "failed", "not_asked"]
+State = Literal["scored", "answered", "refused", "malformed", "truncated", "too_long", "failed", "not_asked"]
 AGAIN: frozenset[State] = frozenset({"malformed", "truncated"})
 """What another attempt may put right."""
 LONGEST_REASON = 300
@@ -44,7 +44,38 @@ class Judgement:
 
     def to_json(self) -> dict[str, Any]:
         """A row of `judgements.jsonl`."""
-        return asdict(self) | {"scores": dict(self.scores), "reasons": dict(self.reasons), "asked": list(self.asked)}
+        # Field by field: `asdict` cannot copy the read-only mapping of a judgement without scores.
+        row = {own.name: getattr(self, own.name) for own in fields(self)}
+        return row | {"scores": dict(self.scores), "reasons": dict(self.reasons), "asked": list(self.asked)}
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a reply says nothing."""
+
+    state: State
+    detail: str
+
+
+def read_object(answer: Reply | ModelCallError, schema: Mapping[str, Any]) -> dict[str, Any] | Unread:
+    """The JSON object in a reply, recovered where that loses nothing; a cut reply is never read.
+
+    Args:
+        answer: The reply, or why there is none.
+        schema: What the object must have at least.
+    """
+    if isinstance(answer, ModelCallError):
+        states: dict[str, State] = {"refused": "refused", "context_too_long": "too_long", "malformed": "malformed"}
+        return Unread(states.get(answer.kind, "failed"), answer.message)
+    if answer.finish == "length":
+        return Unread("truncated", "The reply was cut at the limit of tokens.")
+    if answer.finish == "refused":
+        return Unread("refused", "The provider or the model refused.")
+    try:
+        found: dict[str, Any] = recover(answer.text, schema).value
+    except Unrecoverable as error:
+        return Unread("truncated" if error.failure == "truncated" else "malformed", error.detail)
+    return found
 
 
 def read_judgement(
@@ -69,21 +100,12 @@ def read_judgement(
 def _read(
     answer: Reply | ModelCallError, asked: Sequence[str]
 ) -> tuple[State, str, Mapping[str, int], Mapping[str, str]]:
-    if isinstance(answer, ModelCallError):
-        states: dict[str, State] = {"refused": "refused", "context_too_long": "too_long", "malformed": "malformed"}
-        return states.get(answer.kind, "failed"), answer.message, EMPTY, EMPTY
-    if answer.finish == "length":
-        return "truncated", "The reply was cut at the limit of tokens.", EMPTY, EMPTY
-    if answer.finish == "refused":
-        return "refused", "The provider or the model refused.", EMPTY, EMPTY
     schema = {"type": "object", "properties": dict.fromkeys(asked, _ONE)}
-    try:
-        found = recover(answer.text, schema).value
-    except Unrecoverable as error:
-        state: State = "truncated" if error.failure == "truncated" else "malformed"
-        return state, error.detail, EMPTY, EMPTY
+    found = read_object(answer, schema)
+    if isinstance(found, Unread):
+        return found.state, found.detail, EMPTY, EMPTY
     scores = {name: score for name in asked if (score := _score(found.get(name, {}).get("score"))) is not None}
-    reasons = {name: _line(found[name].get("reason", "")) for name in scores}
+    reasons = {name: one_line(found[name].get("reason", "")) for name in scores}
     if not scores:
         return "malformed", "The reply holds no score on the scale.", EMPTY, EMPTY
     missing = [name for name in asked if name not in scores]
@@ -103,6 +125,7 @@ def _score(value: object) -> int | None:
     return int(number) if number.is_integer() and SCALE[0] <= number <= SCALE[1] else None
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A reason, without line breaks, at a length that a table holds."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]} …"

@@ -13,14 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from posology.errors import ConfigError
 from posology.llm.quoting import defanged, fenced
 from posology.records import EMPTY, Conversation, DocSection
-
-if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+from posology.verification.judging.wording import Wording
 
 CRITERIA, TEMPLATE = "rubric.yaml", "judge.md.j2"
 SCALE = (1, 5)
@@ -30,7 +28,6 @@ LONGEST_CONVERSATION = LONGEST_DOCUMENTS = 24_000
 left out, and faithfulness to them is not asked then."""
 _VARIABLES = frozenset({"criteria", "topic", "documents", "conversation", "remark"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_BLANK_LINES = re.compile(r"\n{3,}")
 _SPEAKERS = {"user": "customer", "assistant": "agent"}
 
 
@@ -81,11 +78,9 @@ class Rubric:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        if folder is not None and not folder.is_dir():
-            raise ConfigError(f"the folder of templates {folder} does not exist.", remedy="Check the path.")
-        self._folder = folder
+        self._wording = Wording(folder)
         self.criteria = self._read()
-        self._template = self._load()
+        self._prompt = self._wording.prompt(TEMPLATE, _VARIABLES)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,7 +90,7 @@ class Rubric:
     @cached_property
     def version(self) -> str:
         """Identity of criteria and wording, for provenance: `rubric-1-0a1b2c3d`."""
-        sources = [self._source(name) for name in (CRITERIA, TEMPLATE)]
+        sources = [self._wording.source(name) for name in (CRITERIA, TEMPLATE)]
         stated = re.search(r"^version:\s*(\w+)", sources[0], re.MULTILINE)
         digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()[:8]
         return f"rubric-{stated[1] if stated else '0'}-{digest}"
@@ -125,7 +120,7 @@ class Rubric:
         text = transcript(conversation)
         if len(text) > LONGEST_CONVERSATION:
             raise TooLong(f"{len(text):,} characters are more than a judge is shown ({LONGEST_CONVERSATION:,}).")
-        documents = [("DOCUMENT", f"{section.heading}\n\n{section.text}") for section in sections]
+        documents = [("DOCUMENT", document(section)) for section in sections]
         documents += [("PRODUCT", "\n".join(f"{key}: {value}" for key, value in row.items())) for row in products]
         fits = sum(len(content) for _, content in documents) <= LONGEST_DOCUMENTS
         there = {"docs": bool(documents) and fits, "agent": any(m.role == "assistant" for m in conversation.messages)}
@@ -135,20 +130,20 @@ class Rubric:
         shown = documents if fits else []
         variables = {
             "criteria": criteria,
-            "topic": " ".join(defanged((conversation.topic or "none").replace("_", " ")).split()),
+            "topic": topic_name(conversation.topic),
             "documents": [fenced(kind, content) for kind, content in shown],
             "conversation": fenced("CONVERSATION", text),
             "remark": remark,
         }
         names = tuple(criterion.name for criterion in criteria)
-        return Asked(self._rendered(variables), names, _schema(names))
+        return Asked(self._prompt.messages(variables), names, _schema(names))
 
     def _read(self) -> tuple[Criterion, ...]:
         import yaml
 
-        where = f"rubric {self._path(CRITERIA)}"
+        where = f"rubric {self._wording.path(CRITERIA)}"
         try:
-            tree = yaml.safe_load(self._source(CRITERIA))
+            tree = yaml.safe_load(self._wording.source(CRITERIA))
             found = tuple(_criterion(name, value) for name, value in tree["criteria"].items())
         except (yaml.YAMLError, KeyError, TypeError, AttributeError):
             raise ConfigError(f"{where} holds no criteria.", remedy="See the package's own rubric.yaml.") from None
@@ -158,56 +153,15 @@ class Rubric:
             raise ConfigError(f"{where} holds no criteria.", remedy="Name at least one.")
         return found
 
-    def _path(self, name: str) -> Path:
-        own = None if self._folder is None else self._folder / name
-        return own if own is not None and own.is_file() else Path(__file__).parent / "templates" / name
 
-    def _source(self, name: str) -> str:
-        try:
-            return self._path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{self._path(name)} cannot be read: {error}.", remedy="It is UTF-8 text.") from None
+def topic_name(topic: str | None) -> str:
+    """A topic as a judge reads it, on one line."""
+    return " ".join(defanged((topic or "none").replace("_", " ")).split())
 
-    @cached_property
-    def _environment(self) -> Environment:
-        from jinja2 import StrictUndefined
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        return ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-        )
-
-    def _load(self) -> Template:
-        from jinja2 import TemplateSyntaxError, meta
-
-        source, where = self._source(TEMPLATE), f"template {self._path(TEMPLATE)}"
-        try:
-            tree = self._environment.parse(source)
-            unknown = meta.find_undeclared_variables(tree) - _VARIABLES
-            template = self._environment.from_string(source)
-        except TemplateSyntaxError as error:
-            raise ConfigError(f"{where}, line {error.lineno}: {error.message}.", remedy="Correct it.") from None
-        if unknown:
-            known = ", ".join(sorted(_VARIABLES))
-            raise ConfigError(f"{where} uses the unknown variable {min(unknown)!r}.", remedy=f"Known are {known}.")
-        if "user" not in template.blocks:
-            raise ConfigError(f"{where} has no block 'user'.", remedy="Add {% block user %}.")
-        return template
-
-    def _rendered(self, variables: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-        from jinja2 import TemplateError
-
-        try:
-            context = self._template.new_context(dict(variables))
-            texts = {
-                role: _BLANK_LINES.sub("\n\n", "".join(self._template.blocks[role](context))).strip()
-                for role in ("system", "user")
-                if role in self._template.blocks
-            }
-        except TemplateError as error:
-            where = f"template {self._path(TEMPLATE)}"
-            raise ConfigError(f"{where} cannot be filled in: {error.message}.", remedy="Correct it.") from None
-        return tuple((role, text) for role, text in texts.items() if text)
+def document(section: DocSection) -> str:
+    """A section of the documentation as a judge reads it."""
+    return f"{section.heading}\n\n{section.text}"
 
 
 def transcript(conversation: Conversation) -> str:

@@ -11,13 +11,13 @@ of paraphrases.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from posology.records import Conversation, Finding, TextRule
 from posology.verification.leakage.copies import CONTAINED, WORDING, Hit, NearCopies, exact
-from posology.verification.leakage.paraphrases import Embed, Judge, Nearest, Paraphrases, tells_apart
+from posology.verification.leakage.paraphrases import Embed, Nearest, Paraphrases, tells_apart
 from posology.verification.leakage.passages import passages
 from posology.verification.leakage.sets import Labelled, SetTest, set_test
 from posology.verification.leakage.thresholds import Threshold
@@ -38,6 +38,8 @@ class Leakage:
         limits: What real rows set, by `wording`, `contained` and `paraphrase`; None where they were too few.
         by_row: Whether conversations are long enough to call paraphrases row by row.
         whole_set: The test of the set as a whole; None without real rows, vectors or common topics.
+        doubts: Pairs whose score lies within the uncertainty of the limit for paraphrases: place of the candidate, and
+            place of the held-out conversation. A judge may be asked; until then the score decides.
     """
 
     exact: tuple[Finding, ...]
@@ -46,6 +48,7 @@ class Leakage:
     limits: Mapping[str, Threshold | None]
     by_row: bool
     whole_set: SetTest | None
+    doubts: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def leaks(self) -> list[Finding | None]:
@@ -55,6 +58,22 @@ class Leakage:
             for findings in zip(self.exact, self.near, self.paraphrase, strict=True)
         ]
 
+    def settled(self, answers: Mapping[int, bool]) -> Leakage:
+        """The same with answers of judges in the place of doubts.
+
+        Args:
+            answers: By place, whether the candidate retells the held-out conversation; only of candidates in doubt.
+        """
+        if not answers.keys() <= self.doubts.keys():
+            raise ValueError(f"no doubt about {sorted(answers.keys() - self.doubts.keys())}")
+        paraphrase = list(self.paraphrase)
+        for place, retold in answers.items():
+            finding = paraphrase[place]
+            detail = _told(str(finding.other_id), retold) + ", say the judges"
+            paraphrase[place] = replace(finding, state="fail" if retold else "pass", detail=detail)
+        left = {place: other for place, other in self.doubts.items() if place not in answers}
+        return replace(self, paraphrase=tuple(paraphrase), doubts=left)
+
 
 def leakage(
     candidates: Sequence[Conversation],
@@ -63,7 +82,6 @@ def leakage(
     *,
     rule: TextRule,
     embed: Embed | None = None,
-    judge: Judge | None = None,
     seed: int = 0,
 ) -> Leakage:
     """Looks for the holdout in candidates.
@@ -74,8 +92,6 @@ def leakage(
         real: Real training conversations that are known to be apart from the holdout; they set the limits.
         rule: What of a conversation is compared.
         embed: Texts to L2-normalised vectors; None: paraphrases are not looked for.
-        judge: Asked of a pair whose score lies within the uncertainty of the limit whether the first conversation, of
-            the candidates, retells the second; None leaves it to the score.
         seed: Of the samples that large sets are drawn to.
 
     Raises:
@@ -91,13 +107,16 @@ def leakage(
     hits = {name: finders[name].hits(ours) for name, (_, ours, _) in kinds.items()}
     texts = set(own.rows.tolist())
     limits: dict[str, Threshold | None] = {name: finder.limit for name, finder in finders.items()}
+    doubts: Mapping[int, int] = {}
     by_row = embed is not None and tells_apart(holdout) and tells_apart(candidates)
     if embed is not None and by_row:
         roles = frozenset(m.role for c in holdout for m in c.messages)
         roles &= frozenset(m.role for c in candidates for m in c.messages)
         finder = Paraphrases(holdout, sample, embed, roles=roles)
         limits["paraphrase"] = finder.limit
-        paraphrase = _retold(candidates, holdout, finder.nearest(candidates), finder.limit, judge)
+        nearest = finder.nearest(candidates)
+        paraphrase = _retold(nearest, holdout, finder.limit)
+        doubts = _doubts(nearest, finder.limit)
     else:
         why = "no vectors" if embed is None else "on short messages honest neighbours lie as near as paraphrases"
         paraphrase = [_cannot_tell(why)] * len(candidates)
@@ -111,6 +130,7 @@ def leakage(
         limits=limits,
         by_row=by_row,
         whole_set=_whole_set(candidates, holdout, real, rule, embed, rng) if embed is not None and real else None,
+        doubts=doubts,
     )
 
 
@@ -140,27 +160,29 @@ def _cannot_tell(why: str) -> Finding:
     return Finding(PARAPHRASE, "unscored", detail=f"cannot tell: {why}")
 
 
-def _retold(
-    candidates: Sequence[Conversation],
-    holdout: Sequence[Conversation],
-    nearest: Nearest,
-    limit: Threshold | None,
-    judge: Judge | None,
-) -> list[Finding]:
+def _retold(nearest: Nearest, holdout: Sequence[Conversation], limit: Threshold | None) -> list[Finding]:
     if limit is None:
-        return [_cannot_tell("too few real conversations to know how near honest ones come")] * len(candidates)
+        return [_cannot_tell("too few real conversations to know how near honest ones come")] * len(nearest.other)
     found = []
-    for candidate, other, score in zip(candidates, nearest.other.tolist(), nearest.score.tolist(), strict=True):
+    for other, score in zip(nearest.other.tolist(), nearest.score.tolist(), strict=True):
         if other < 0:
             found.append(_cannot_tell("the conversation says too little"))
             continue
-        retold: bool | None = score > limit.value
-        held, by = holdout[other], ""
-        if judge is not None and limit.low <= score <= limit.high and (answer := judge(candidate, held)) is not None:
-            retold, by = answer, ", says the judge"
-        detail = f"retells held-out conversation {held.id!r}{by}" if retold else f"tells another story{by}"
-        found.append(Finding(PARAPHRASE, "fail" if retold else "pass", score, limit.value, detail, held.id))
+        retold, held = score > limit.value, holdout[other].id
+        found.append(Finding(PARAPHRASE, "fail" if retold else "pass", score, limit.value, _told(held, retold), held))
     return found
+
+
+def _told(other: str, retold: bool) -> str:
+    return f"retells held-out conversation {other!r}" if retold else "tells another story"
+
+
+def _doubts(nearest: Nearest, limit: Threshold | None) -> dict[int, int]:
+    """The pairs whose score lies within the uncertainty of the limit."""
+    if limit is None:
+        return {}
+    near = (nearest.other >= 0) & (nearest.score >= limit.low) & (nearest.score <= limit.high)
+    return {int(place): int(nearest.other[place]) for place in np.flatnonzero(near)}
 
 
 def _whole_set(

@@ -25,7 +25,6 @@ from posology.records import Conversation
 from posology.verification.leakage.thresholds import Threshold, threshold
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
-Judge = Callable[[Conversation, Conversation], bool | None]
 
 RATE = 0.02
 FLOOR = 0.6
