@@ -3,8 +3,8 @@
     python benchmarks/scale.py [--rows 100000] [--semhash PYTHON]
 
 Vectors are given, as they are once a pool was embedded; the texts are those of `leakage_scale.py`. Prints seconds and
-memory at a tenth of the size and in full. With the interpreter of an environment that has semhash, the same vectors go to
-it too: seconds, and how many planted near duplicates each of the two finds.
+memory at a tenth of the size and in full. With the interpreter of an environment that has semhash, the same vectors go
+to it too: seconds, and how many planted near duplicates each of the two finds.
 """
 
 from __future__ import annotations
