@@ -30,8 +30,8 @@ from posology.verification.likeness import real_likeness
 FOLDS, REPEATS = 5, 2
 FEWEST_REAL = 50
 KEEP_RATES = (0.25, 0.5, 0.75, 1.0)
-WEIGHTS = (0.2, 0.6, 1.0)
-KEEP_RATE, WEIGHT = 1.0, 0.6  # unless folds of real data prove another one better
+WEIGHTS = (0.2, 0.4, 1.0)
+KEEP_RATE, WEIGHT = 1.0, 0.4  # unless folds of real data prove another one better
 
 
 @dataclass(frozen=True, slots=True)
