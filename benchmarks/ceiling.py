@@ -25,7 +25,7 @@ def main() -> None:
     data = Path(os.environ["POSOLOGY_DATA"]) / "banking77"
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, pool, weight in (("pool", "synthetic/frontier.jsonl", 0.6), ("ceiling", "real_rest.jsonl", 1.0)):
+        for name, pool, weight in (("pool", "synthetic/frontier.jsonl", 0.4), ("ceiling", "real_rest.jsonl", 1.0)):
             result = posology.sweep(
                 data / "real.jsonl",
                 data / pool,
