@@ -47,6 +47,7 @@ LAYERS = [
         "collapsing",
         "continuing",
         "recursing",
+        "screening",
         "observing",
         "weekly",
         "monitoring",
