@@ -50,6 +50,7 @@ LAYERS = [
         "collapsing",
         "continuing",
         "recursing",
+        "screening",
         "observing",
         "weekly",
         "monitoring",

@@ -30,6 +30,7 @@ from posology.prints import Prints
 from posology.progress import Progress, Silent
 from posology.records import Conversation, TextRule
 from posology.report.collapse_page import build, write_page
+from posology.report.pages import link_pages
 from posology.store import RunFolder, write_json
 
 RESULT, PICTURE, PAGE = "collapse.json", "picture.json", "collapse.html"
@@ -251,6 +252,7 @@ def collapse(config: Config, progress: Progress | None = None, *, seed: int = 0)
         facts = {"identity": {"inputs": inputs, "encoder": embedder.identity, "seed": seed}}
         stage.begin()
         result = findings.write(stage.folder, facts, title=config.report.title)
+        link_pages(config.out)
         for warning in result["warnings"]:
             progress.warn(warning)
         stage.finish(

@@ -31,8 +31,9 @@ from posology.monitor.history import History, batch_id, missing
 from posology.observing import Observer
 from posology.progress import Progress, Silent
 from posology.records import Conversation
-from posology.report.build import link_report
+from posology.report.build import write_report
 from posology.report.monitor_page import monitor_page
+from posology.report.pages import REPORT, link_pages
 from posology.store import RunFolder, writing
 from posology.weekly import (
     RATE,
@@ -350,16 +351,12 @@ def _batch(
 
 
 def _write_page(run: Path, folder: Path, history: History, rate: float) -> None:
-    """Writes the page of trends, and lets the report of the run link to it."""
+    """Writes the page of trends, and links it and the other pages to each other."""
     results = history.results()
-    page = monitor_page(
-        results,
-        run=run.resolve().name,
-        rate=rate,
-        missing=missing(results),
-        data_docs="gx/uncommitted/data_docs/local_site/index.html",
-        report="../report/report.html",
-    )
+    page = monitor_page(results, run=run.resolve().name, rate=rate, missing=missing(results))
     with writing(folder / PAGE) as handle:
         handle.write(page)
-    link_report(run)
+    if (run / REPORT).is_file():
+        link_pages(run)
+    else:
+        write_report(run)

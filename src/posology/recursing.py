@@ -6,7 +6,8 @@ import math
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from posology import fingerprint
 from posology.collapse.diagnosis import Diagnosis
-from posology.collapse.recursion import Generation, Policy, Verify, run_loop
+from posology.collapse.recursion import Generation, Policy, run_loop
 from posology.collapse.surrogate import FitGenerator, Trigrams
 from posology.collapsing import diagnose_arms
 from posology.config import Config
@@ -25,10 +26,13 @@ from posology.pipeline import Pipeline
 from posology.progress import Progress, Silent
 from posology.records import Conversation, Mixture
 from posology.report.collapse_page import write_page
+from posology.report.pages import link_pages
 from posology.report.recursion_page import build
+from posology.screening import Screening
 from posology.store import write_json
 from posology.threads import single_threaded
 from posology.training.contract import Trainer, Variant
+from posology.training.head import HeadTrainer
 
 SCHEMA_VERSION = 1
 RESULT, PAGE = "recursion.json", "recursion.html"
@@ -38,20 +42,6 @@ GRAVE = (
     0.1  # share of the accuracy on real data alone; who has surely lost more is collapsing, who has lost less eroding
 )
 SURROGATE = "surrogate: interpolated word trigrams by topic"
-
-
-def agreeing(trainer: Trainer, real: Sequence[Conversation]) -> Verify:
-    """A verifier that learned from real data alone: keeps candidates whose topic it gets right.
-
-    Within a topic the order is as written, not by confidence, which would keep only what is easy.
-    """
-    variant = _trained(trainer, real)
-
-    def verify(candidates: Sequence[Conversation]) -> Sequence[Conversation]:
-        told = _answers(variant, candidates)
-        return [c for c, topic in zip(candidates, told, strict=True) if c.topic == topic]
-
-    return verify
 
 
 def _right(trainer: Trainer, mixture: Sequence[Conversation], holdout: Sequence[Conversation]) -> NDArray[np.bool_]:
@@ -175,7 +165,6 @@ def recurse(
     fit: FitGenerator = Trigrams.fit,
     generator: str = SURROGATE,
     size: int | None = None,
-    make_verify: Callable[[Trainer, Sequence[Conversation]], Verify] = agreeing,
     seed: int = 0,
 ) -> dict[str, Any]:
     """The verb: runs the loop for every policy, with or without verification, and writes `recurse/` of the run folder.
@@ -189,7 +178,6 @@ def recurse(
         fit: Makes a generator; the surrogate by default.
         generator: What to call it in the result.
         size: How many real rows to begin with, drawn at random, hence how many each generation writes; None for all.
-        make_verify: Makes the verifier from a prepared trainer and real training data.
         seed: Decides every draw.
 
     Returns:
@@ -201,29 +189,17 @@ def recurse(
     progress = progress or Silent()
     start = time.perf_counter()
     with Pipeline(config, progress) as pipeline:
-        parts, trainer, rule = pipeline.parts, pipeline.trainer, config.text.rule
-        real = [c for c in parts.train if rule.text(c)]
-        if len(real) < SMALLEST:
-            raise InputError(
-                f"{len(real)} real training conversations have text; the loop needs {SMALLEST}.",
-                file=config.data.real,
-                remedy="Give more, a smaller --holdout-size, or name the roles to be read with --roles.",
-            )
-        if size is not None and size < len(real):
-            real = [real[i] for i in np.sort(np.random.default_rng(seed).choice(len(real), size, replace=False))]
+        parts, trainer = pipeline.parts, pipeline.trainer
+        real = _beginning(config, parts.train, size, seed)
+        screening = _screening(pipeline, real) if any(verify) else None
         stage = pipeline.folder.stage("recurse")
         stage.begin()
         runs = []
         for policy, verified in product(policies, verify):
             progress.note(_name(policy, verified))
+            verifier = screening if verified else None
             loop = run_loop(
-                real,
-                fit,
-                generations=generations,
-                policy=policy,
-                verify=make_verify(trainer, real) if verified else None,
-                rule=rule,
-                seed=seed,
+                real, fit, generations=generations, policy=policy, verify=verifier, rule=config.text.rule, seed=seed
             )
             rows = measure_loop(
                 real,
@@ -235,6 +211,8 @@ def recurse(
                 seed=seed,
                 progress=progress,
             )
+            if verifier is not None:
+                rows = [row | {"rejected": why} for row, why in zip(rows, [{}, *verifier.told()], strict=False)]
             runs.append(_run(policy, verified, rows, generations))
         result = {
             "schema_version": SCHEMA_VERSION,
@@ -248,6 +226,7 @@ def recurse(
         }
         write_json(stage.folder / RESULT, result)
         write_page(stage.folder / PAGE, build(result, title=config.report.title))
+        link_pages(config.out)
         stage.finish(
             fingerprint.of("recurse", real=fingerprint.of_conversations(real), runs=[policies, verify], seed=seed),
             files=[RESULT, PAGE],
@@ -256,6 +235,31 @@ def recurse(
             warnings=result["warnings"],
         )
     return result
+
+
+def _beginning(config: Config, train: Sequence[Conversation], size: int | None, seed: int) -> list[Conversation]:
+    """The real rows that the loop begins with: those with text, or `size` of them, drawn at random."""
+    real = [c for c in train if config.text.rule.text(c)]
+    if len(real) < SMALLEST:
+        raise InputError(
+            f"{len(real)} real training conversations have text; the loop needs {SMALLEST}.",
+            file=config.data.real,
+            remedy="Give more, a smaller --holdout-size, or name the roles to be read with --roles.",
+        )
+    if size is None or size >= len(real):
+        return real
+    return [real[i] for i in np.sort(np.random.default_rng(seed).choice(len(real), size, replace=False))]
+
+
+def _screening(pipeline: Pipeline, real: Sequence[Conversation]) -> Screening:
+    """What a sweep would do with a pool that knew of no other real data than what the loop begins with."""
+    config, embedder, parts = pipeline.config, pipeline.embedder, replace(pipeline.parts, train=tuple(real))
+    if len(real) == len(pipeline.parts.train):
+        return Screening(config, pipeline.material, parts, pipeline.validation, embedder)
+    head = HeadTrainer(embedder, config.sweep.jobs)
+    head.prepare(real)
+    assert head.cross_validation is not None
+    return Screening(config, pipeline.material, parts, head.cross_validation, embedder)
 
 
 def _run(policy: Policy, verified: bool, rows: list[dict[str, Any]], generations: int) -> dict[str, Any]:

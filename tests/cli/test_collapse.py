@@ -101,10 +101,23 @@ def test_recurse(posology, files):
         assert [row["generation"] for row in run["generations"]] == [0, 1, 2]
         assert run["generations"][0]["delta"]["mean"] == 0
         assert {"accuracy", "tail_recall", "topics", "diversity", "moved"} <= run["generations"][2].keys()
+    for off, on in zip(*(run["generations"] for run in runs), strict=True):
+        assert "rejected" not in off
+        assert on["n_candidates"] >= on["n_written"] + sum(on["rejected"].values())
+    assert runs[1]["generations"][1]["rejected"]
     assert json.loads((files / "run" / "recurse" / "recursion.json").read_text()) == done.json
     page = (files / "run" / "recurse" / "recursion.html").read_text()
     assert page.count("<svg") == 2
     assert "accumulate, verification on" in page
+
+
+def test_pages_of_one_run_link_to_each_other(posology, collapse, files):
+    assert collapse().code == 0
+    paths = ("--real", files / "real.jsonl", "--holdout-size", 60, "--out", files / "run")
+    assert posology("recurse", *paths, "--generations", 1, "--encoder", "lexical", "-q").code == 0
+    pages = ("collapse/collapse.html", "recurse/recursion.html")
+    for page, other in (pages, pages[::-1]):
+        assert f'href="../{other}"' in (files / "run" / page).read_text(encoding="utf-8")
 
 
 def test_recurse_with_a_model(posology, files, monkeypatch):

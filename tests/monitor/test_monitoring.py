@@ -26,8 +26,13 @@ def week(begun, run, name="week", day="2026-03-02", **more):
     return check(run, Data(traffic=begun / f"{name}.jsonl"), day=date.fromisoformat(day), **more)
 
 
-def test_a_healthy_week_and_the_same_again(begun, run):
+def test_a_healthy_week_and_the_same_again(begun, run, monkeypatch):
+    import great_expectations as gx
+
+    opened, open_context = [], gx.get_context
+    monkeypatch.setattr(gx, "get_context", lambda **given: opened.append(given) or open_context(**given))
     result = week(begun, run)
+    assert len(opened) == 1  # it takes a while, and serves all checkpoints
     assert not result["drifted"]
     assert list(verdicts(result)) == ["rows", *NAMES, LOSS] and set(verdicts(result).values()) == {"ok"}
     for one in result["checks"]:

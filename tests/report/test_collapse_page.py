@@ -116,4 +116,7 @@ def test_the_loop_page_draws_what_was_measured():
     assert "Recall on rare topics" not in page  # never measured
     assert "and 1 more" in page
     assert "replace: worse." in page
+    assert "Rejected" not in page
+    gone = [{**row, "rejected": {"label_agreement": 4, "truncated": 1}} for row in run["generations"]]
+    assert "label agreement 8, truncated 2." in recursion_page.build({**whole, "runs": [{**run, "generations": gone}]})
     assert "Holding" in recursion_page.build({**whole, "runs": [{**run, "status": "holding"}]})

@@ -27,7 +27,9 @@ def recurse(
     ] = "replace",
     verify: Annotated[
         Literal["on", "off", "both"],
-        typer.Option(help="Whether candidates that disagree with a model of real data go.", rich_help_panel=LOOP),
+        typer.Option(
+            help="Whether candidates go through data checks and selection, as a pool does.", rich_help_panel=LOOP
+        ),
     ] = "off",
     generator: Annotated[
         Literal["surrogate", "model"],

@@ -137,6 +137,7 @@ class Expectations:
     def __init__(self, folder: Path) -> None:
         require()
         self.folder = folder
+        self._opened: gx.data_context.FileDataContext | None = None
 
     @property
     def docs(self) -> Path:
@@ -209,6 +210,8 @@ class Expectations:
 
     def _context(self) -> gx.data_context.FileDataContext:
         """The data context; made, with its settings, where there is none."""
+        if self._opened is not None:
+            return self._opened
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -219,8 +222,10 @@ class Expectations:
         if new:
             context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
             context.enable_analytics(False)
+            context.variables.config_variables_file_path = None  # it holds nothing, and is read a hundred times a check
             context.variables.save()
             context.update_data_docs_site("local_site", _SITE)
+        self._opened = context
         return context
 
 

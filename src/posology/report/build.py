@@ -6,10 +6,8 @@ same bytes; no date is written.
 
 from __future__ import annotations
 
-import html
 import itertools
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +16,11 @@ from typing import Any
 from posology import store
 from posology.report import costs, dose_plot, label_plot, marks, results, sources, wording
 from posology.report import formatting as fmt
+from posology.report.pages import REPORT, link_pages
 from posology.report.results import Arm, DoseResponse, TopicRow
 from posology.report.sources import Example, Rejected, SliceRow, Sources
 
 TITLE = "Dose-response report"
-MONITOR = "../monitor/index.html"  # as seen from the report
 OPEN_ROWS = 12  # of a long table; the rest is folded
 MOST_ROWS = 400  # of any table, so that the file stays small; the result files hold all of them
 MOST_WARNINGS = 40
@@ -82,14 +80,13 @@ def build(run: Path, *, title: str | None = None) -> str:
     )
     environment.filters |= {"name": _name, "reason": wording.reason_in_words}
     environment.globals |= {"fmt": fmt, "marks": marks, "wording": wording}
-    monitor = MONITOR if (run / "monitor" / "index.html").is_file() else None
-    page = environment.get_template("report.html.j2").render(_view(result, found, title or TITLE, monitor))
+    page = environment.get_template("report.html.j2").render(_view(result, found, title or TITLE))
     # JSON can hold half of a surrogate pair (a cut emoji); UTF-8 cannot.
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
 def write_report(run: Path, *, title: str | None = None) -> Path:
-    """Writes `report/report.html` into the run folder.
+    """Writes `report/report.html` into the run folder, and links it and the other pages to each other.
 
     Args:
         run: The run folder.
@@ -102,27 +99,14 @@ def write_report(run: Path, *, title: str | None = None) -> Path:
         StoreError: The sweep's result is missing or damaged, or the file cannot be written.
     """
     page = build(run, title=title)
-    path = run / "report" / "report.html"
+    path = run / REPORT
     with store.writing(path) as handle:
         handle.write(page)
+    link_pages(run)
     return path
 
 
-def link_report(run: Path) -> Path:
-    """Writes the report of a run anew, if need be, so that it links to the page of the monitor; its title stays.
-
-    Raises:
-        StoreError: The sweep's result is missing or damaged, or the file cannot be written.
-    """
-    path = run / "report" / "report.html"
-    old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    if MONITOR in old:
-        return path
-    named = re.search(r'<p class="title">(.*?)</p>', old)
-    return write_report(run, title=html.unescape(named[1]) if named else None)
-
-
-def _view(result: DoseResponse, found: Sources, title: str, monitor: str | None) -> dict[str, Any]:
+def _view(result: DoseResponse, found: Sources, title: str) -> dict[str, Any]:
     """Everything the template names, in the order of the page."""
     deltas = [arm.delta_vs_real_only for arm in result.arms]
     resolvable = result.holdout.smallest_resolvable_difference
@@ -158,7 +142,6 @@ def _view(result: DoseResponse, found: Sources, title: str, monitor: str | None)
         "stages": {stage: list(_flat(_facts(manifest))) for stage, manifest in found.manifests.items()},
         "timings": _timings(found.manifests),
         "open_rows": OPEN_ROWS,
-        "monitor": monitor,
     }
 
 

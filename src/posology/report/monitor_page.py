@@ -42,8 +42,6 @@ def monitor_page(
     run: str,
     rate: float,
     missing: Sequence[tuple[date, date]],
-    data_docs: str,
-    report: str,
 ) -> str:
     """The page as HTML.
 
@@ -52,8 +50,6 @@ def monitor_page(
         run: Name of the run.
         rate: The chance that a healthy week sets off any alarm.
         missing: Days between which a batch is missing.
-        data_docs: Where the Data Docs are, as seen from the page.
-        report: Where the report is, likewise.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -75,8 +71,6 @@ def monitor_page(
         batches=list(reversed(results))[:MOST],
         trends=_trends(results[-MOST:]),
         missing=missing,
-        data_docs=data_docs,
-        report=report,
         fmt=fmt,
     )
     return page.encode("utf-8", "replace").decode("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +22,11 @@ HEIGHT, PITCH = 130.0, 190.0
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A panel: its heading, and what it takes from a generation."""
+    """A panel: its heading, what it takes from a generation, and whether that is a count."""
 
     heading: str
     of: Callable[[Mapping[str, Any]], float | None]
+    count: bool = False
 
 
 def _diverse(name: str) -> Callable[[Mapping[str, Any]], float | None]:
@@ -34,7 +36,7 @@ def _diverse(name: str) -> Callable[[Mapping[str, Any]], float | None]:
 CURVES = (
     Curve("Accuracy of a bot trained on the mixture", lambda row: row["accuracy"]),
     Curve("Recall on rare topics", lambda row: row["tail_recall"]),
-    Curve("Topics in the mixture", lambda row: float(row["topics"])),
+    Curve("Topics in the mixture", lambda row: float(row["topics"]), count=True),
     Curve("Vendi score of what was written", _diverse("vendi")),
     Curve("Coverage of real texts", _diverse("coverage")),
     Curve("Distinct word pairs", _diverse("distinct_2")),
@@ -58,9 +60,17 @@ def build(result: Mapping[str, Any], *, title: str | None = None) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"fmt": fmt}
+    environment.globals |= {"fmt": fmt, "rejected": rejected}
     view = {"title": title or "Self-consuming loop", "result": result, "figure": figure(result)}
     return environment.get_template("recursion.html.j2").render(view)
+
+
+def rejected(run: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """How many candidates of a run verification rejected, and selection, for which reason; the most frequent first."""
+    counts: Counter[str] = Counter()
+    for row in run["generations"]:
+        counts.update(row.get("rejected", {}))
+    return counts.most_common()
 
 
 def figure(result: Mapping[str, Any]) -> Markup:
@@ -95,7 +105,8 @@ def _panel(
     lines = [(run, _points(run, curve)) for run in runs]
     numbers = [number for _, points in lines for number, _ in points]
     values = [value for _, points in lines for _, value in points]
-    up = limits(values, margin=0.1)
+    around = [min(values) - 1, max(values) + 1] if curve.count else []  # no ticks between 14 and 14
+    up = limits([*values, *around], margin=0.1)
     panel = Panel(canvas, sides, top, HEIGHT, across=(-0.15, max([*numbers, 1.0]) + 0.15), up=up)
     canvas.text((sides[0] - 40, top - 12), curve.heading, MUTED, anchor="start")
     for value in ticks(*up, 4):
