@@ -230,19 +230,23 @@ def learned_weight(folds: RealFolds, strategy: Strategy, keep_rate: float) -> Le
 
 
 def _proven(folds: RealFolds, trials: Mapping[float, Trial], label: str, *, usual: float) -> Learned:
-    """The best of some values if it is more than one standard error better than the usual one, else the usual one.
-
-    Folds share training rows, so the spread of paired differences over folds understates their error: it is corrected
-    after Nadeau and Bengio, "Inference for the Generalization Error" (2003).
-    """
+    """The best of some values if it is more than one standard error better than the usual one, else the usual one."""
     scores = dict(zip(trials, folds.scores(list(trials.values()), label).mean(axis=2), strict=True))
     best = max(scores, key=lambda value: float(scores[value].mean()))
     gains = scores[best] - scores[usual]
-    error = gains.std(ddof=1) * np.sqrt(1 / len(gains) + 1 / (FOLDS - 1))
     tried = {f"{value:g}": round(float(mine.mean()), 6) for value, mine in scores.items()}
-    if gains.mean() > error:
+    if gains.mean() > _error(gains):
         return Learned(best, f"more than one standard error better than {usual:g} on real training folds", tried)
     return Learned(usual, "the default: none is more than one standard error better on real training folds", tried)
+
+
+def _error(differences: NDArray[np.float64]) -> float:
+    """Standard error of the mean of paired differences, one a fold.
+
+    Folds share training rows, so the spread over folds understates it: corrected after Nadeau and Bengio, "Inference for
+    the Generalization Error" (2003).
+    """
+    return float(differences.std(ddof=1) * np.sqrt(1 / len(differences) + 1 / (FOLDS - 1)))
 
 
 def compared(
@@ -259,7 +263,7 @@ def compared(
 
     Returns:
         Rows of a table: accuracy, macro recall, and the difference of their mean to real data alone and to `random`,
-        each with its standard error over the folds.
+        each with its standard error.
     """
     trials = [
         Trial(strategy, keep_rate if strategy in ("coverage", "top") else 1.0, dose, weight, seed)
@@ -290,8 +294,7 @@ def _row(
         if other is None:
             return None
         difference = (scores - other).mean(axis=1)
-        error = difference.std(ddof=1) / np.sqrt(len(difference))
-        return {"mean": round(float(difference.mean()), 6), "error": round(float(error), 6)}
+        return {"mean": round(float(difference.mean()), 6), "error": round(_error(difference), 6)}
 
     accuracy, macro = scores.mean(axis=0)
     return {
