@@ -243,8 +243,8 @@ def _proven(folds: RealFolds, trials: Mapping[float, Trial], label: str, *, usua
 def _error(differences: NDArray[np.float64]) -> float:
     """Standard error of the mean of paired differences, one a fold.
 
-    Folds share training rows, so the spread over folds understates it: corrected after Nadeau and Bengio, "Inference for
-    the Generalization Error" (2003).
+    Folds share training rows, so the spread over folds understates it: corrected after Nadeau and Bengio, "Inference
+    for the Generalization Error" (2003).
     """
     return float(differences.std(ddof=1) * np.sqrt(1 / len(differences) + 1 / (FOLDS - 1)))
 
