@@ -27,10 +27,9 @@ from posology.monitor.windows import Window
 from posology.observing import Observer
 from posology.records import Mixture
 from posology.training.head import HeadTrainer
-from posology.weekly import paired_loss
+from posology.weekly import LOSS_RATE, RATE, paired_loss
 
 SIZE, HALVES, WEEKS = 200, 10, 20
-RATE = 0.02
 
 
 def joined(first, second):
@@ -135,16 +134,17 @@ def accuracy_power(observer, data, trials):
         middle = (low + high) // 2
         found.append(right([real[i] for i in order[:middle]]))
         low, high = (middle, high) if before.mean() - found[-1].mean() > 0.1 else (low, middle)
+    found += [right([real[i] for i in order[:n]]) for n in range(low - 12, low + 13)]  # it does not fall evenly
     after = min(found, key=lambda answers: abs(before.mean() - answers.mean() - 0.1))
     print(f"accuracy {before.mean():.3f} to {after.mean():.3f}, {(before != after).mean():.0%} of answers change sides")
     rng, lost, equal = np.random.default_rng(1), [], []
-    for _ in range(trials):
+    for _ in range(5 * trials):
         rows = rng.choice(len(test), SIZE, replace=False)
         swap = rng.random(SIZE) < 0.5  # either variant is as likely to be the better one on each conversation
         pair = np.array([[after[rows]], [before[rows]]])
         fair = np.where(swap, pair[::-1], pair)
         for kept, correct in ((lost, pair), (equal, fair)):
-            loss, _, most, _ = paired_loss(correct, np.arange(SIZE, dtype=np.int32), rate=RATE)
+            loss, _, most, _ = paired_loss(correct, np.arange(SIZE, dtype=np.int32), rate=LOSS_RATE * RATE)
             kept.append(loss > most)
     for name, alarms in (("ten points lost", lost), ("another variant, as good", equal)):
         print(f"{name:28} {sum(alarms):4} of {len(alarms):4} = {np.mean(alarms):6.1%}", flush=True)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RATE = 0.02
+LOSS_RATE = 1.5  # times that for accuracy: of 200 held-out conversations ten lost points should be seen at once
 LOSS = "accuracy_loss"
 LEAKED, COPIES, COLLAPSE = "synthetic_leaked", "synthetic_copies", "synthetic_collapse"
 MOST_COPIES = 0.2  # share of a synthetic batch
@@ -231,7 +232,7 @@ def _loss(
     now = right_of(model, holdout)
     correct = np.array([[[now[c.id] for c in holdout]], [[right[c.id] for c in holdout]]], dtype=np.bool_)
     groups = clusters(holdout, rule)
-    loss, ci95, most, p_value = paired_loss(correct, groups, rate=rate)
+    loss, ci95, most, p_value = paired_loss(correct, groups, rate=min(LOSS_RATE * rate, 0.5))
     facts = {
         "n": len(holdout),
         "accuracy": round(float(correct[0].mean()), 6),
