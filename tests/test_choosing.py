@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from posology.choosing import KEEP_RATE, KEEP_RATES, WEIGHT, WEIGHTS, Trial, learned_keep_rate, learned_weight
+from posology.choosing import (
+    KEEP_RATE,
+    KEEP_RATES,
+    WEIGHT,
+    WEIGHTS,
+    Trial,
+    learned_keep_rate,
+    learned_weight,
+    written_from,
+)
+from posology.records import Conversation, Message
+from posology.selection.choice import Candidates
 
 
 class Folds:
@@ -63,3 +74,15 @@ def test_the_weight_is_learned_at_the_keep_rate_that_was_chosen():
     assert {trial.keep_rate for _, trials in folds.asked for trial in trials} == {0.5}
     assert learned_weight(Folds(lambda trial: 0.0, 0.01), "coverage", 1.0).value == WEIGHT
     assert Trial().weight == WEIGHT
+
+
+def test_what_a_candidate_says_of_its_origin_may_be_anything():
+    train = [Conversation(f"r{n}", (Message("user", f"text {n}"),), "a", "real") for n in range(3)]
+    vectors = np.eye(3, dtype=np.float32)
+    said = [["r1", {"id": "r2"}], [{"id": "r0"}], "r0", None]
+    pool = [
+        Conversation(f"s{n}", (Message("user", "text"),), "a", "synthetic", meta={"examples": examples})
+        for n, examples in enumerate(said)
+    ]
+    candidates = Candidates(["a"] * 4, vectors[[0, 2, 1, 0]], np.ones(4), np.ones(4))
+    assert [rows.tolist() for rows in written_from(pool, candidates, train, vectors)] == [[1], [2], [1], [0]]

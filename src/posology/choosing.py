@@ -175,8 +175,9 @@ def written_from(
     silent: dict[str, list[int]] = {}
     for row, candidate in enumerate(pool):
         named = candidate.meta.get("examples")
-        if isinstance(named, list | tuple) and any(name in places for name in named):
-            found[row] = np.array([places[name] for name in named if name in places], dtype=np.int64)
+        shown = named if isinstance(named, list | tuple) else ()
+        if known := [places[name] for name in shown if isinstance(name, str) and name in places]:
+            found[row] = np.array(known, dtype=np.int64)
         else:
             silent.setdefault(candidate.label, []).append(row)
     for topic, rows in silent.items():

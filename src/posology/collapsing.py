@@ -293,16 +293,20 @@ def _reading(config: Config, name: str, progress: Progress) -> Reading:
 def _without_holdout(
     config: Config, real: Reading, folder: RunFolder, embedder: Embedder, progress: Progress
 ) -> Sequence[Conversation]:
-    """Real rows less those that a finished split of the same file keeps for evaluation."""
+    """Real rows less those that the split in the run folder keeps for evaluation, whatever it was made with."""
     stage = folder.stage("split")
     if stage.manifest is None:
         return real.conversations
     try:
         split = Prints(config, Material(config.data), embedder.identity, "").split
-    except InputError:  # data without topics was never split
-        return real.conversations
+    except InputError:  # data without topics is not split
+        split = ""
     if not stage.is_done(split):
-        return real.conversations
+        held = set(stage.manifest["holdout"].values())
+        rest = [c for c in real.conversations if fingerprint.of_conversation(c)[:16] not in held]
+        if n_held := len(real.conversations) - len(rest):
+            progress.note(f"real: {n_held:,} held-out rows of {stage.folder} are not looked at")
+        return rest
     train = read(stage.folder / "train.jsonl", source="real").conversations
     progress.note(f"real: the {len(train):,} training rows of {stage.folder}; its holdout is not looked at")
     return train

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from posology.llm.ledger import Ledger
 from posology.llm.limits import Limits
 from posology.llm.prices import Price, Prices
 from posology.progress import Progress
+from posology.threads import run_to_end
 
 STAGE = "recurse"
 MAX_TOKENS = 64
@@ -35,7 +35,7 @@ def model_generator(config: Config, progress: Progress) -> FitGenerator:
 
 def _asking(config: Config, progress: Progress) -> Continue:
     def ask(prompts: Sequence[str]) -> Sequence[str]:
-        return asyncio.run(_replies(config, prompts, progress))
+        return run_to_end(_replies(config, prompts, progress))
 
     return ask
 

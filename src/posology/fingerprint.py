@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from posology.records import Conversation
 
-VERSION = 1
+VERSION = 2
 
 
 def of(stage: str, **parts: object) -> str:

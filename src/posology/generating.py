@@ -7,7 +7,6 @@ ended as a candidate or as rejected.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, suppress
@@ -33,6 +32,7 @@ from posology.llm.ledger import Ledger
 from posology.llm.offline import export_requests, import_replies
 from posology.llm.prices import Price, Prices
 from posology.pipeline import Pipeline
+from posology.threads import run_to_end
 
 TYPICAL: dict[Mode, int] = {"dialogue": 350, "turns": 60, "message": 50, "continuation": 20}
 """Tokens that a reply has as a rule, for estimates before the ledger knows better: a guess."""
@@ -115,7 +115,7 @@ class Generation:
         with ExitStack() as stack:
             # A ledger that is not there is not made for this.
             ledger = stack.enter_context(self._open_ledger()) if self._ledger_path.exists() else None
-            asyncio.run(
+            run_to_end(
                 _drained(self._generator(self.planning.rows).run(recorded(ledger, self.model.provider, missing)))
             )
             found = estimate(asked, self.model.provider, self._prices, typical_reply=self._typical_reply(ledger))
@@ -147,7 +147,7 @@ class Generation:
                 if isinstance(outcome, Candidate) or outcome.final:
                     found.append(shown(outcome, watched.requests))
 
-        asyncio.run(self._with_model(generate))
+        run_to_end(self._with_model(generate))
         assert watched is not None
         return {"preview": found, "totals": totals(watched.tally, self.model.provider), "mode": self.mode}
 
@@ -164,7 +164,7 @@ class Generation:
             return done
         for warning in self._price_warnings():
             self.progress.warn(warning)
-        facts: dict[str, Any] = asyncio.run(self._with_model(self._generated))
+        facts: dict[str, Any] = run_to_end(self._with_model(self._generated))
         return {**facts, "sent": self._sent}
 
     def export(self, path: Path) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class Generation:
                 if brought.unknown:
                     self.progress.warn(f"{len(brought.unknown)} lines of {path} answer no open request of this plan.")
             try:
-                return asyncio.run(self._generated(recorded(ledger, self.model.provider, lambda *_: None)))
+                return run_to_end(self._generated(recorded(ledger, self.model.provider, lambda *_: None)))
             except Unanswered:
                 warnings = [*self._facts["warnings"], "some requests have no reply yet: export them again."]
                 return {**self._facts, "warnings": warnings}
@@ -201,7 +201,7 @@ class Generation:
 
         with suppress(Unanswered):
             source = recorded(ledger, self.model.provider, missing)
-            asyncio.run(_drained(self._generator(self.planning.rows).run(source)))
+            run_to_end(_drained(self._generator(self.planning.rows).run(source)))
         return asked
 
     async def _with_model(self, work: Callable[[Ask], Awaitable[Any]]) -> Any:  # noqa: ANN401 - whatever work gives

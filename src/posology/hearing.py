@@ -20,6 +20,7 @@ from posology.llm.engine import Engine
 from posology.llm.ledger import Ledger
 from posology.llm.prices import Prices
 from posology.progress import Progress
+from posology.threads import run_to_end
 
 R = TypeVar("R", bound=Heard)
 
@@ -60,7 +61,7 @@ class Hearing:
             BudgetReached: The next call would pass the budget; what was asked is in the ledger.
             PosologyError: What else ends a run of the engine or of a batch, likewise.
         """
-        return asyncio.run(self._heard(tasks))
+        return run_to_end(self._heard(tasks))
 
     async def _heard(self, tasks: Sequence[tuple[Juror, Sequence[Matter[R]]]]) -> list[list[R]]:
         async with AsyncExitStack() as stack:

@@ -257,7 +257,7 @@ class Judging:
         for place in places:
             candidate = candidates[place]
             sections = self.sections(candidate.topic) or tuple(
-                by_name[name] for name in candidate.meta.get("docs") or () if name in by_name
+                by_name[name] for name in _names(candidate.meta.get("docs")) if name in by_name
             )
             text = transcript(candidate).lower()
             products = [row for row in self._catalog if str(next(iter(row.values()))).lower() in text]
@@ -340,3 +340,8 @@ def notice_of(verification: Mapping[str, Any] | None) -> str | None:
 def _spent(tally: Tally) -> dict[str, Any]:
     """A tally as JSON; rounded, since sums hang on the order in which calls came back."""
     return asdict(tally) | {"cost": None if tally.cost is None else round(tally.cost, 6)}
+
+
+def _names(value: object) -> list[str]:
+    """The names in a field that anybody may have filled in."""
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list | tuple) else []

@@ -1,9 +1,13 @@
-"""One thread for linear algebra, where many small problems are solved side by side."""
+"""Threads: one for linear algebra where many small problems are solved side by side, one for a loop within a loop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -19,3 +23,15 @@ def single_threaded() -> Iterator[None]:
 
     with threadpool_limits(limits=1):
         yield
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine and waits for it; where a loop runs already, as in a notebook, in a thread of its own."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

@@ -56,6 +56,7 @@ def test_the_holdout_of_a_finished_split_is_left_out(posology, collapse, files):
     result = collapse("--json", *settings).json
     assert result["n_real"] == 260 - len(held)
     assert not held & {id for find in result["missing"] for id in find["ids"]}
+    assert collapse("--json", "-q").json["n_real"] == 260 - len(held), "whatever settings the split was made with"
 
 
 def test_files_without_topics_are_fine(posology, files):

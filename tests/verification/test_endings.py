@@ -63,3 +63,8 @@ def test_real_messages_pass(data_folder):
     rows = list(read(data_folder / "banking77" / "real.jsonl").conversations)
     found = Truncated(rows[:1200])(rows[1200:1600])
     assert sum(f.state == "fail" for f in found) <= 12
+
+
+def test_turns_that_are_too_short_to_be_cut_teach_nothing():
+    short = [Conversation(f"r{i}", (Message("user", "ok"),), "t") for i in range(300)]
+    assert [f.state for f in Truncated(short)(said("fine", "good"))] == ["unscored", "unscored"]

@@ -159,3 +159,26 @@ def test_presidio_never_fetches_its_language_model(presidio):
     presidio.setattr(personal.pkgutil, "iter_modules", list)
     with pytest.raises(ModelError, match="spacy download"):
         personal.make_finder("presidio")
+
+
+def test_a_conversation_that_was_exported_twice_still_belongs_to_somebody():
+    words = "nobody but me would ever say this very thing about my three green parrots and their cage"
+    real = [customer(f"message number {n} about thing {n * 7} and place {n * 13}", f"r{n}") for n in range(200)]
+    real += [customer(words, "parrots"), customer(words, "parrots-again")]
+    check = VerbatimSpan([*real, *(customer(c.messages[0].content, f"{c.id}-twice") for c in real[:9])])
+    assert check.length == VerbatimSpan(real).length
+    (found,) = check([customer(f"well, {words}", "s", "synthetic")])
+    assert found.state == "fail"
+    assert found.other_id == "parrots"
+
+
+def test_what_an_agent_reads_back_is_not_published():
+    def confirmed(n):
+        said = "My address is jo.nobody@gmail.com, please send it there."
+        messages = (Message("user", said), Message("assistant", "I send it to jo.nobody@gmail.com."))
+        return Conversation(f"r{n}", messages, "refund", "real")
+
+    real = RealData([confirmed(n) for n in range(5)])
+    (found,) = real([customer("Write to jo.nobody@gmail.com", "s", "synthetic")])
+    assert found.state == "fail"
+    assert not real.published

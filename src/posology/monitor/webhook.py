@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from posology.errors import UsageError
+from posology.threads import run_to_end
 
 PATIENCE = 10.0  # seconds in all
 SHOWN = 5
@@ -47,7 +47,7 @@ def post(url: str, payload: Mapping[str, Any]) -> str | None:
         None if it was taken, else what went wrong; without the address, which is a secret.
     """
     check_url(url)
-    return asyncio.run(_post(url, payload))
+    return run_to_end(_post(url, payload))
 
 
 async def _post(url: str, payload: Mapping[str, Any]) -> str | None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CHECK = "truncated"
 FEWEST = 100  # real last turns to learn from
+SHORTEST = 3  # letters of a turn that cannot be cut any more
 MOST = 4000  # turns that are learned from, so that the cost does not grow with the pool
 USUAL = 0.99  # share of whole real messages that pass
 FOLDS, CUTS = 5, 2
@@ -53,7 +54,7 @@ class Truncated:
     """
 
     def __init__(self, real: Sequence[Conversation], docs: Sequence[DocSection] = (), *, seed: int = 0) -> None:
-        self._real = [text for c in real if (text := _last(c))]
+        self._real = [text for c in real if len(text := _last(c)) > SHORTEST]
         self._docs = [section.text for section in docs]
         self._seed = seed
 
@@ -200,7 +201,7 @@ def _scores(
         usage = _usage([*(texts[i] for i in np.flatnonzero(learned & (fold != held_out))), *docs])
         for i in np.flatnonzero(fold == held_out):
             whole[i] = _features(texts[i], usage)
-            if learned[i] and len(texts[i]) > 3:
+            if learned[i] and len(texts[i]) > SHORTEST:
                 broken[i] = [_features(_cut(texts[i], rng), usage) for _ in range(CUTS)]
     matrix = _hashed(whole)
     score = np.zeros(len(texts))

@@ -82,8 +82,11 @@ class _Published:
         self.values = {value for text in published for _, value in personal_values(text, finder)}
         said: Counter[str] = Counter()
         for conversation in real:
-            texts = [m.content for m in conversation.messages if m.role not in ("user", "tool", "function")]
-            said.update({value for text in texts for _, value in personal_values(text, finder)})
+            agents, customers = (
+                {v for m in conversation.messages if m.role in roles for _, v in personal_values(m.content, finder)}
+                for roles in (("assistant", "system"), ("user",))
+            )
+            said.update(agents - customers)  # an agent who reads back what the customer gave publishes nothing
         self.values |= {value for value, n in said.items() if n >= PUBLISHED}
 
 
@@ -185,8 +188,11 @@ class VerbatimSpan:
     """
 
     def __init__(self, real: Sequence[Conversation]) -> None:
-        self._words = [[normalise(m.content).split() for m in c.messages if m.role == "user"] for c in real]
-        self._ids = [c.id for c in real]
+        told = {  # the same conversation exported twice is one: its words are still one customer's own
+            tuple(normalise(m.content) for m in c.messages if m.role == "user"): c.id for c in reversed(real)
+        }
+        self._words = [[turn.split() for turn in turns] for turns in told]
+        self._ids = list(told.values())
         self.length = self._least_length()
         self._owner: dict[int, int] = {}
         for row, turns in enumerate(self._words):

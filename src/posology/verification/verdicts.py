@@ -41,7 +41,8 @@ def verdict(
     names = [finding.check for finding in findings]
     if len(set(names)) != len(names):
         raise ValueError(f"a check stands twice: {names}")
-    whole = composite(scores, weights or None)
+    scores = {name: _rounded(score) for name, score in scores.items()}  # as they are read back, or orders would differ
+    whole = _rounded(composite(scores, weights or None))
     found = tuple(findings)
     if min_composite is not None and whole is not None:
         state: CheckState = "pass" if whole >= min_composite else "fail"
@@ -54,8 +55,8 @@ def to_row(verdict: Verdict) -> dict[str, Any]:
     return {
         "id": verdict.id,
         "passed": verdict.passed,
-        "composite": _rounded(verdict.composite),
-        "scores": {name: _rounded(score) for name, score in verdict.scores.items()},
+        "composite": verdict.composite,
+        "scores": dict(verdict.scores),
         "checks": {
             finding.check: {
                 "state": finding.state,
