@@ -54,6 +54,7 @@ LAYERS = [
         "observing",
         "weekly",
         "monitoring",
+        "swept",
         "exporting",
         "bot",
         "projects",

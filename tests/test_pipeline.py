@@ -8,7 +8,7 @@ import pytest
 
 from posology.config import load
 from posology.conversations.writing import write
-from posology.errors import InputError, StoreError, TrainingError
+from posology.errors import InputError, StoreError, TrainingError, UsageError
 from posology.exporting import export_run
 from posology.pipeline import Pipeline
 from support import talk
@@ -195,7 +195,10 @@ def test_an_export_of_a_folder_that_changed_since_the_sweep_is_refused(files):
     folder, facts = export_run(files / "run", 0.2, "openai", None)
     assert facts["n_synthetic"] == 18 and (folder / "train.jsonl").is_file()
     fewer_rows(files)
+    with Pipeline(settings(files, "run")) as pipeline, pytest.raises(UsageError, match="was run on"):
+        assert pipeline.parts
     with Pipeline(settings(files, "run")) as pipeline:
+        pipeline.may_split_again = True
         assert pipeline.parts
     with pytest.raises(StoreError, match="not what the sweep was run on"):
         export_run(files / "run", 0.2, "openai", None)

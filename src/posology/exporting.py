@@ -16,6 +16,7 @@ from posology.mixture.export import write_training_set
 from posology.report.results import load
 from posology.store import RunFolder, read_json
 from posology.sweeping import INDEX
+from posology.swept import check_unchanged
 
 
 def config_of(run: Path) -> Config:
@@ -49,7 +50,7 @@ def export_run(run: Path, dose: float | None, format: str, folder: Path | None) 
     load(run)  # names what is missing or damaged
     result = read_json(run / "sweep" / "dose_response.json")
     config = config_of(run)
-    _check_unchanged(run)
+    check_unchanged(run)
     recommendation = result["recommendation"]
     wanted = float(recommendation["dose"]) if dose is None else dose
     selected = run / "select" / "selected.jsonl"
@@ -75,14 +76,3 @@ def export_run(run: Path, dose: float | None, format: str, folder: Path | None) 
         notice=notice_of(RunFolder(run).stage("verify").manifest) if config.verify.enabled else None,
     )
     return folder, facts
-
-
-def _check_unchanged(run: Path) -> None:
-    """A later split or selection in the same folder would mix holdout rows into the training set."""
-    stages = RunFolder(run)
-    behind = (stages.stage("sweep").manifest or {}).get("stages", {})
-    for name in ("split", "select"):
-        if name not in behind or not stages.stage(name).is_done(behind[name]):
-            raise StoreError(
-                f"{run / name} is not what the sweep was run on.", remedy="Run the sweep again, then export."
-            )

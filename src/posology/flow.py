@@ -22,6 +22,7 @@ def run(pipeline: Pipeline) -> dict[str, Any]:
         BudgetReached: Generation would pass its budget; what is there is written, and nothing is swept.
         PosologyError: See `posology.errors`.
     """
+    pipeline.may_split_again = True  # what is generated is swept
     generated = Generation(pipeline).run() if pipeline.config.data.synthetic is None else None
     result = pipeline.sweep()
     return {**result, "generated": generated, "report": str(pipeline.report())}

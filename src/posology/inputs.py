@@ -95,6 +95,11 @@ class Material:
         reading = self.reading(name)
         return None if reading is None else reading.sha256
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The hash of every file that is configured."""
+        return {name: sha for name in SOURCE_OF if (sha := self.sha256(name)) is not None}
+
     @cached_property
     def _pool(self) -> Sequence[Conversation]:
         reading = self.reading("synthetic")

@@ -28,6 +28,7 @@ from posology.monitor.baseline import (
 from posology.monitor.checks import NAMES
 from posology.monitor.great import Expectations, Kind, Measure, Rules, Validation
 from posology.monitor.history import History, batch_id, missing
+from posology.monitor.results import verdict_of
 from posology.observing import Observer
 from posology.progress import Progress, Silent
 from posology.records import Conversation
@@ -35,6 +36,7 @@ from posology.report.build import write_report
 from posology.report.monitor_page import monitor_page
 from posology.report.pages import REPORT, link_pages
 from posology.store import RunFolder, writing
+from posology.swept import require_sweep
 from posology.weekly import (
     RATE,
     accuracy_check,
@@ -78,7 +80,8 @@ def begin(
         The facts of the baseline, its thresholds, and where the pages are.
 
     Raises:
-        UsageError: A setting is out of range, or there is no such variant.
+        UsageError: A setting is out of range, there is no finished sweep, or no such variant.
+        StoreError: The split is not what the sweep was run on.
         InputError: The reference is too small.
         ExtraMissing: Great Expectations is not installed.
     """
@@ -87,6 +90,7 @@ def begin(
             f"false alarms {rate:g} with windows of {window} make no sense.",
             remedy=f"Give a rate between 0 and 1, and windows of {LEAST_WINDOW} conversations or more.",
         )
+    require_sweep(run)
     progress, folder = progress or Silent(), run / MONITOR
     expectations = Expectations(folder)
     with RunFolder(run):
@@ -138,14 +142,17 @@ def check(
         progress: Told what happens.
 
     Returns:
-        The result as it is printed; `drifted` says whether any check is an alarm.
+        The result as it is printed; `drifted` says whether any check is an alarm, `verdict` is `unscored` where there
+        was too little traffic to judge.
 
     Raises:
-        StoreError: There is no baseline, or it was made with another encoder or other training data.
+        UsageError: There is no finished sweep, or no baseline.
+        StoreError: It was made with another encoder or other training data, or the run is not what was swept.
         InputError: A file is broken, or the holdout is not the one of the baseline.
         ExtraMissing: Great Expectations is not installed.
     """
     required(data.traffic, "traffic")
+    require_sweep(run)
     if url is not None:
         webhook.check_url(url)
     progress, folder = progress or Silent(), run / MONITOR
@@ -169,7 +176,7 @@ def history(run: Path) -> dict[str, Any]:
     """What was found so far: `posology monitor history`.
 
     Raises:
-        StoreError: The run has no baseline.
+        UsageError: The run has no baseline.
     """
     folder = run / MONITOR
     Baseline.load(folder)
@@ -181,6 +188,7 @@ def history(run: Path) -> dict[str, Any]:
             {
                 **result["batch"],
                 "drifted": result["drifted"],
+                "verdict": result["verdict"],
                 "drift": [one["name"] for one in result["checks"] if one["verdict"] == "drift"],
                 "accuracy": result["holdout"].get("accuracy"),
             }
@@ -284,10 +292,12 @@ def _checked(
     if material.data.synthetic is not None:
         progress.note("checking the synthetic batch")
         checks += synthetic_checks(material.conversations("synthetic"), observer, baseline, folder, validate)
+    told = [one.to_json() for one in checks]
     return {
         "schema_version": SCHEMA_VERSION,
         "drifted": any(one.verdict == "drift" for one in checks),
-        "checks": [one.to_json() for one in checks],
+        "verdict": verdict_of(told),
+        "checks": told,
         "data_docs": str(expectations.docs),
         "page": str(folder / PAGE),
         "batch": batch,

@@ -19,7 +19,7 @@ from posology.conversations.reading import read
 from posology.embedding.cache import VectorCache
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
-from posology.errors import StoreError, UsageError
+from posology.errors import UsageError
 from posology.exporting import config_of
 from posology.generation.language import language_of
 from posology.mixture.arms import mixture
@@ -29,6 +29,7 @@ from posology.progress import Progress, Silent
 from posology.records import Conversation, topics_of
 from posology.store import RunFolder, read_json
 from posology.sweeping import INDEX
+from posology.swept import check_unchanged, require_sweep
 from posology.training.contract import Variant, make_trainer
 
 MOOD = ("mood", "arousal", "frustrated")
@@ -69,12 +70,14 @@ class Observer:
         progress: Told how embedding gets on.
 
     Raises:
-        StoreError: The sweep is not finished.
-        UsageError: There is no such variant.
+        StoreError: The split or the selection is not what the sweep was run on, or the sweep's index is damaged.
+        UsageError: The folder holds no finished sweep, or there is no such variant.
     """
 
     def __init__(self, run: Path, variant: str | None = None, progress: Progress | None = None) -> None:
+        require_sweep(run)
         self.run, self.config = run, config_of(run)
+        check_unchanged(run)
         self.deployed = _deployed(run, variant)
         settings = self.config.embedding
         encoder = make_encoder(settings.encoder, base_url=settings.base_url, api_key_env=settings.api_key_env)
@@ -142,9 +145,7 @@ class Observer:
     @cached_property
     def identity(self) -> dict[str, str]:
         """What a baseline must share with a later check: encoder, text rule, and the data of the sweep."""
-        manifest = RunFolder(self.run).stage("sweep").manifest
-        if manifest is None:
-            raise StoreError(f"{self.run} holds no finished sweep.", remedy="Run `posology sweep` first.")
+        manifest = RunFolder(self.run).stage("sweep").manifest or {}
         return {
             "encoder": self.embedder.encoder.identity,
             "text_rule": self.embedder.rule.identity,

@@ -29,7 +29,7 @@ from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
 from posology.gaps.topics import topic_gaps, topic_stats
 from posology.gaps.traffic import TrafficGaps, traffic_clusters
-from posology.inputs import CANDIDATES, SOURCE_OF, Material, required
+from posology.inputs import CANDIDATES, Material, required
 from posology.judging import Judging, notice_of
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
@@ -40,6 +40,7 @@ from posology.records import ArmKind, Conversation, Rejection, Verdict
 from posology.selecting import TWINS, Selecting, controls, with_reasons
 from posology.store import SCHEMA_VERSION, SETTINGS, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep, unseen_topics
+from posology.swept import keep_split
 from posology.training.contract import Trainer, make_trainer
 from posology.training.head import CrossValidation, HeadTrainer
 from posology.verification.verdicts import read_verdicts
@@ -72,6 +73,7 @@ class Pipeline:
         self.config = config
         self.progress = progress or Silent()
         self.folder = RunFolder(config.out)
+        self.may_split_again = False  # under a finished sweep; for who splits on purpose, or sweeps next
         self._own_trainer = trainer
 
     def __enter__(self) -> Self:
@@ -141,6 +143,8 @@ class Pipeline:
             holdout = read(stage.folder / "holdout.jsonl").conversations
             removed = tuple(Rejection(**row) for row in facts["removed"])
             return Parts(train, holdout, removed, tuple(facts["warnings"]))
+        if not self.may_split_again:
+            keep_split(self.folder.path)
         given = self.material.conversations("holdout")
         with self._running("split", self._prints.split) as record:
             parts = set_apart(self.config, self.material.conversations("real"), given, self._embed)
@@ -348,6 +352,7 @@ class Pipeline:
 
     def sweep(self) -> dict[str, Any]:
         """Trains, evaluates and judges every arm; the content of `sweep/dose_response.json`."""
+        self.may_split_again = True
         stage = self.folder.stage("sweep")
         if stage.is_done(self._prints.sweep):
             self.progress.note(f"nothing changed since the last run; read from {stage.folder}")
@@ -392,7 +397,7 @@ class Pipeline:
             record.facts |= {
                 "seeds": self.config.sweep.seeds,
                 "warnings": warnings,
-                "inputs": self._hashes,
+                "inputs": self.material.hashes,
                 "stages": {"split": self._prints.split, "select": self._prints.select},
             }
         return result
@@ -421,8 +426,7 @@ class Pipeline:
     def _running(self, name: str, print_: str) -> Iterator[_Record]:
         """Runs a stage: takes its manifest away first, and writes it last."""
         stage, record, start = self.folder.stage(name), _Record(), time.perf_counter()
-        if name in ("split", "verify"):
-            # So that the verbs after it need no files named.
+        if name in ("split", "verify"):  # so that the verbs after it need no files named
             write_json(self.folder.path / SETTINGS, self.config.to_json())
         stage.begin()
         yield record
@@ -434,10 +438,6 @@ class Pipeline:
         judging = self.judging.identity if self.config.verify.judges else "none"
         return Prints(self.config, self.material, self.embedder.identity, self._trainer.identity, judging)
 
-    @property
-    def _hashes(self) -> dict[str, str]:
-        return {name: sha for name in SOURCE_OF if (sha := self.material.sha256(name)) is not None}
-
     def _identity(self) -> dict[str, Any]:
         return {
             "posology": __version__,
@@ -445,6 +445,6 @@ class Pipeline:
             "text_rule": self.embedder.rule.identity,
             "trainer": self.trainer.identity,
             "fingerprint": self._prints.sweep,
-            "inputs": self._hashes,
+            "inputs": self.material.hashes,
             "packages": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "onnxruntime")},
         }

@@ -185,6 +185,7 @@ def recurse(
 
     Raises:
         InputError: Real data is too small, or has no text.
+        UsageError: The run folder holds a sweep on another split.
     """
     progress = progress or Silent()
     start = time.perf_counter()
@@ -214,6 +215,8 @@ def recurse(
             if verifier is not None:
                 rows = [row | {"rejected": why} for row, why in zip(rows, [{}, *verifier.told()], strict=False)]
             runs.append(_run(policy, verified, rows, generations))
+            for warning in runs[-1]["warnings"]:
+                progress.warn(warning)
         result = {
             "schema_version": SCHEMA_VERSION,
             "generator": generator,
@@ -276,7 +279,22 @@ def _run(policy: Policy, verified: bool, rows: list[dict[str, Any]], generations
     )
     if ended_early:
         said += f" It ended at generation {last['generation']}: nothing usable was written."
-    return {"policy": policy, "verify": verified, "generations": rows, "status": status, "verdict": said}
+    warned = _short(rows) if verified else []
+    told = {"policy": policy, "verify": verified, "generations": rows, "status": status, "verdict": said}
+    return told | {"warnings": [f"{_name(policy, verified)}: {warning}" for warning in warned]}
+
+
+def _short(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Says which generations were left with fewer rows than wanted."""
+    wanted = rows[0]["n_mixture"]
+    short = {row["generation"]: row["n_written"] for row in rows[1:] if row["n_written"] < wanted}
+    if not short:
+        return []
+    left = ", ".join(f"{n:,} in generation {number}" for number, n in short.items())
+    return [
+        f"of the {wanted:,} rows wanted a generation, verification left {left}. What is lost by learning from fewer "
+        "rows is in these figures too."
+    ]
 
 
 def _name(policy: Policy, verified: bool) -> str:
@@ -284,4 +302,5 @@ def _name(policy: Policy, verified: bool) -> str:
 
 
 def _warnings(runs: Sequence[dict[str, Any]]) -> list[str]:
-    return [f"{run['verdict']} The loop is {run['status']}." for run in runs if run["status"] != "holding"]
+    found = [f"{run['verdict']} The loop is {run['status']}." for run in runs if run["status"] != "holding"]
+    return found + [warning for run in runs for warning in run["warnings"]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from posology import fingerprint
 from posology.apart import clusters, without_leaks
 from posology.conversations.faults import shown
-from posology.errors import InputError, StoreError
+from posology.errors import InputError, StoreError, UsageError
 from posology.evaluation.paired import contrasts, difference_matrix
 from posology.evaluation.resampling import resample
 from posology.gaps.traffic import traffic_clusters
@@ -26,8 +26,8 @@ from posology.monitor.baseline import (
 )
 from posology.monitor.calibration import Calibration
 from posology.monitor.checks import NAMES, OF_THE_MODEL, Reference
-from posology.monitor.great import Kind, Measure, Validation
-from posology.monitor.results import Check, Verdict, counted, unscored
+from posology.monitor.great import RULES, Kind, Measure, Validation
+from posology.monitor.results import Check, Verdict, counted, unscored, verdict_of
 from posology.monitor.windows import Window
 from posology.observing import Observer, roles
 from posology.progress import Progress
@@ -117,8 +117,7 @@ def traffic_checks(
     validation = validated(
         "traffic", frame, lambda batch: measured.reference.measure(Window.from_frame(batch)), _thresholds(calibration)
     )
-    note = _unknown(rows, observer.topics)
-    checks = [counted("rows", len(validation.failed), 0, "; ".join([*validation.failed, *note]))]
+    checks = [_rows_check("rows", validation.failed, rows, observer.topics)]
     for name in NAMES:
         value = validation.values[name]
         checks.append(_judged(name, value, calibration, measured.reference, window))
@@ -142,10 +141,13 @@ def _thresholds(calibration: Calibration, prefix: str = "") -> dict[str, float]:
     return most | {name: min(1.0, max(0.0, 1 - most[check] - ROUNDING)) for name, check in kept.items()}
 
 
-def _unknown(rows: Sequence[Conversation], topics: Sequence[str]) -> list[str]:
-    """Says which labels the baseline has never seen."""
+def _rows_check(name: str, broken: Sequence[str], rows: Sequence[Conversation], topics: Sequence[str]) -> Check:
+    """How many rules rows break, and which; labels that the run has never seen are named."""
     new = sorted({c.topic for c in rows if c.topic is not None} - set(topics))
-    return [f"topics never seen: {some(new)}"] if new else []
+    said = [rule for rule in dict.fromkeys(broken) if not new or rule != RULES["topic"]]
+    if new:
+        said.insert(0, f"topics never seen: {some(new)}")
+    return counted(name, len(broken), 0, "; ".join(said))
 
 
 def _judged(
@@ -237,8 +239,8 @@ def _loss(
         "n": len(holdout),
         "accuracy": round(float(correct[0].mean()), 6),
         "baseline": round(float(correct[1].mean()), 6),
-        "difference": round(-loss, 6),
-        "ci95": [round(-ci95[1], 6), round(-ci95[0], 6)],
+        "difference": round(0.0 - loss, 6),  # 0, never -0
+        "ci95": [round(0.0 - ci95[1], 6), round(0.0 - ci95[0], 6)],
     }
     note = f"{facts['baseline']:.1%} to {facts['accuracy']:.1%}" if loss > most else ""
     return facts, Check(LOSS, loss, most, p_value, "drift" if loss > most else "ok", note)
@@ -316,8 +318,7 @@ def synthetic_checks(
         most |= {"rows_kept": 1.0, "language_kept": 1.0}
     frame = window.frame(topic=[c.topic for c in rows], roles=[roles(c) for c in rows])
     failed = validated("synthetic", frame, lambda _: values, most).failed
-    note = "; ".join([*failed, *_unknown(rows, observer.topics)])
-    return [counted("synthetic_rows", len(failed), 0, note), *checks]
+    return [_rows_check("synthetic_rows", failed, rows, observer.topics), *checks]
 
 
 def _copies(batch: Sequence[Conversation], observer: Observer) -> int:
@@ -374,9 +375,12 @@ def compare(first: Path, second: Path, *, rate: float = RATE, progress: Progress
         `drifted`, the checks, and what was compared.
 
     Raises:
+        UsageError: The two are one run, or one of them holds no finished sweep.
         StoreError: The two were not made with one encoder and text rule.
         InputError: The first training set is too small.
     """
+    if first.resolve() == second.resolve():
+        raise UsageError(f"{first} and {second} are the same run.", remedy="Name the run folders of two rounds.")
     before, after = Observer(first, None, progress), Observer(second, None, progress)
     for name in ("encoder", "text_rule"):
         if before.identity[name] != after.identity[name]:
@@ -397,10 +401,12 @@ def compare(first: Path, second: Path, *, rate: float = RATE, progress: Progress
         checks.append(loss)
     else:
         checks += unscored([LOSS], "the two runs have different holdouts")
+    told = [one.to_json() for one in checks]
     return {
         "schema_version": 1,
         "drifted": any(one.verdict == "drift" for one in checks),
-        "checks": [one.to_json() for one in checks],
+        "verdict": verdict_of(told),
+        "checks": told,
         "before": {"run": str(first), "variant": before.deployed.key, "n": len(before.training)},
         "after": {"run": str(second), "variant": after.deployed.key, "n": len(after.training)},
         "judged": len(window),

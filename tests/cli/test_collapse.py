@@ -112,6 +112,44 @@ def test_recurse(posology, files):
     assert "accumulate, verification on" in page
 
 
+def test_recurse_leaves_the_split_of_a_sweep_alone(posology, files):
+    (files / "settings.yaml").write_text("embedding: {encoder: lexical}\nsplit: {holdout_size: 60}\n")
+    run, more = files / "run", ("--config", files / "settings.yaml", "--real", files / "real.jsonl", "-q")
+    assert posology("split", *more, "--out", run).code == 0
+    split = json.loads((run / "split" / "manifest.json").read_text())
+    (run / "sweep").mkdir()
+    swept = {"fingerprint": "s", "files": [], "stages": {"split": split["fingerprint"]}}
+    (run / "sweep" / "manifest.json").write_text(json.dumps(swept))
+
+    def content():
+        return {file: file.read_bytes() for file in run.rglob("*") if file.is_file() and file.name != "run.lock"}
+
+    before = content()
+    for verb in (("recurse", "--generations", 1), ("gaps",)):
+        done = posology(*verb, *more, "--out", run, "--holdout-size", 80)
+        assert done.code == 2 and "was run on" in done.err and "--out" in done.err
+        assert content() == before
+    assert posology("recurse", "--generations", 1, *more, "--out", run).code == 0
+    assert posology("split", *more, "--out", run, "--holdout-size", 80).code == 0  # on purpose
+    assert json.loads((run / "split" / "manifest.json").read_text())["fingerprint"] != split["fingerprint"]
+
+
+def test_recurse_says_when_verification_leaves_too_little(posology, files):
+    paths = ("--real", files / "real.jsonl", "--holdout-size", 60, "--out", files / "run", "--encoder", "lexical")
+    (files / "settings.yaml").write_text("select: {keep_rate: 0.2}\n")
+    done = posology(
+        "recurse", *paths, "--generations", 1, "--verify", "both", "--config", files / "settings.yaml", "--json"
+    )
+    plain, verified = done.json["runs"]
+    written = verified["generations"][1]["n_written"]
+    assert written < done.json["n_real"] and plain["warnings"] == []
+    (warning,) = verified["warnings"]
+    assert f"of the {done.json['n_real']} rows wanted a generation, verification left {written} in gen" in warning
+    assert warning in done.json["warnings"]
+    assert f"left {written} in generation 1" in " ".join(done.err.split())
+    assert warning in (files / "run" / "recurse" / "recursion.html").read_text().split("Generation by generation")[0]
+
+
 def test_pages_of_one_run_link_to_each_other(posology, collapse, files):
     assert collapse().code == 0
     paths = ("--real", files / "real.jsonl", "--holdout-size", 60, "--out", files / "run")

@@ -1,6 +1,7 @@
 """posology monitor, from the command line."""
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +27,7 @@ def run(tmp_path_factory):
 def test_from_baseline_to_drift(posology, run):
     files = run.parent
     early = posology("monitor", "check", run, "--traffic", files / "week.jsonl")
-    assert early.code == 1 and "monitor init" in early.err
+    assert early.code == 2 and "monitor init" in early.err
     begun = posology("monitor", "init", run, "--traffic", files / "reference.jsonl", "--window", 60, "-q")
     assert begun.code == 0 and "The baseline stands" in begun.out
     well = posology("monitor", "check", "--run", run, "--traffic", files / "week.jsonl", "--date", "2026-03-02", "-q")
@@ -40,8 +41,30 @@ def test_from_baseline_to_drift(posology, run):
     assert told.code == 0 and "no batch between 2026-03-02 and 2026-03-16" in told.out and "topic_share" in told.out
     assert [row["drifted"] for row in posology("monitor", "history", run, "--json").json["batches"]] == [False, True]
     assert pq.read_table(run / "monitor" / "history.parquet").num_rows > 20
-    same = posology("monitor", "compare", run, run, "-q")
+    shutil.copytree(run, files / "copy")
+    same = posology("monitor", "compare", run, files / "copy", "-q")
     assert same.code == 0 and "no drift" in same.out
+    itself = posology("monitor", "compare", run, run / "..", "-q")
+    assert itself.code == 2 and "no finished sweep" in itself.err
+    itself = posology("monitor", "compare", run, run / ".." / "run", "-q")
+    assert itself.code == 2 and "the same run" in itself.err
+
+
+def test_too_little_traffic_is_unscored_and_the_reason_is_said_once(posology, run):
+    few = traffic_file(run.parent / "few.jsonl", customers(5, 7))
+    posology("monitor", "init", run, "--traffic", run.parent / "reference.jsonl", "--window", 60, "-q")
+    for more in ((), ("-q",)):
+        told = posology("monitor", "check", run, "--traffic", few, "--date", "2026-04-06", *more)
+        assert told.code == 0 and (told.out + told.err).count("too few to judge") == 1
+        assert "unscored" in told.out.splitlines() and "no drift" not in told.out
+    result = posology("monitor", "check", run, "--traffic", few, "--date", "2026-04-06", "-q", "--json").json
+    assert result["verdict"] == "unscored" and result["drifted"] is False
+    (batch,) = (b for b in posology("monitor", "history", run, "--json").json["batches"] if b["day"] == "2026-04-06")
+    assert batch["verdict"] == "unscored" and batch["drifted"] is False
+    assert "unscored" in posology("monitor", "history", run).out
+    page = (run / "monitor" / "index.html").read_text(encoding="utf-8")
+    assert '<p class="status">Unscored</p>' in page and "<td>unscored</td><td></td>" in page
+    assert page.count("too few to judge") == 1
 
 
 def test_wrong_flags(posology, run, tmp_path):
@@ -52,8 +75,14 @@ def test_wrong_flags(posology, run, tmp_path):
     bad = posology("monitor", "check", run, "--traffic", files / "week.jsonl", "--webhook", "nowhere")
     assert bad.code == 2 and "--webhook" in bad.err
     assert posology("monitor", "init", run, "--traffic", files / "none.jsonl").code == 2
-    assert posology("monitor", "init", tmp_path).code == 1
-    assert posology("monitor", "history", tmp_path).code == 1
+    assert posology("monitor", "check", tmp_path / "typo", "--traffic", files / "week.jsonl").code == 2
+    assert posology("monitor", "init", tmp_path / "typo").code == 2 and not (tmp_path / "typo").exists()
+    nothing = posology("monitor", "history", tmp_path)
+    assert nothing.code == 2 and "monitor init" in nothing.err
+    nothing = posology("monitor", "compare", run, tmp_path)
+    assert nothing.code == 2 and "posology sweep" in nothing.err
+    two = posology("monitor", "check", run, "--run", tmp_path, "--traffic", files / "week.jsonl")
+    assert two.code == 2 and "two folders" in two.err
 
 
 def test_the_address_of_a_webhook_comes_from_the_environment_and_is_not_shown(posology, run, monkeypatch):

@@ -106,7 +106,8 @@ def test_topics_never_seen_and_odd_rows_fail_the_suite(begun, run, tmp_path):
     rows[3] = talk("new", "a thing nobody asked before", "warranty")
     result = check(run, Data(traffic=traffic_file(tmp_path / "t.jsonl", rows, labelled=True)), day=date(2026, 3, 2))
     found = next(one for one in result["checks"] if one["name"] == "rows")
-    assert found["verdict"] == "drift" and "warranty" in found["note"] and "topic" in found["note"]
+    assert (found["verdict"], found["value"]) == ("drift", 1)
+    assert found["note"] == "topics never seen: 'warranty'"
 
 
 def test_more_rows_than_the_reference_can_judge_are_sampled(begun, run, quick, tmp_path):
@@ -144,7 +145,7 @@ def test_a_baseline_that_was_made_otherwise_is_refused(begun, run, quick, key, s
     with pytest.raises(StoreError, match="damaged"):
         week(begun, run)
     place.unlink()
-    with pytest.raises(StoreError, match="no baseline"):
+    with pytest.raises(UsageError, match="no baseline"):
         week(begun, run)
 
 
@@ -246,17 +247,30 @@ def test_without_traffic_the_holdout_stands_in_if_it_is_large_enough(begun, run,
         begin(run, Data())
     with pytest.raises(UsageError, match="make no sense"):
         begin(run, Data(traffic=begun / "reference.jsonl"), rate=1.5)
-    with pytest.raises(StoreError, match="missing"):
+    with pytest.raises(UsageError, match="no finished sweep"):
         begin(tmp_path / "nothing", Data(traffic=begun / "reference.jsonl"))
 
 
+def test_a_baseline_on_another_split_than_that_of_the_sweep_is_refused(begun, run):
+    manifest = run / "split" / "manifest.json"
+    facts = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps({**facts, "fingerprint": "another"}), encoding="utf-8")
+    with pytest.raises(StoreError, match="not what the sweep was run on"):
+        begin(run, Data(traffic=begun / "reference.jsonl"))
+    with pytest.raises(StoreError, match="not what the sweep was run on"):
+        week(begun, run)
+
+
 def test_rounds_of_training_are_compared(begun, run, tmp_path):
-    same = compare(run, run)
+    with pytest.raises(UsageError, match="the same run"):
+        compare(run, run)
+    same = compare(begun / "run", run)
     assert not same["drifted"] and verdicts(same)[LOSS] == "ok"
     assert "low_confidence" not in verdicts(same)
     other = swept(tmp_path / "other", seed=55)
     assert not compare(run, other)["drifted"]
-    with pytest.raises(StoreError, match="missing"):
+    assert not re.search(r"-0\.0\b", json.dumps(same["holdout"]))
+    with pytest.raises(UsageError, match="no finished sweep"):
         compare(run, tmp_path)
 
 

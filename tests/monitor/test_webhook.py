@@ -9,6 +9,7 @@ from posology.errors import UsageError
 from posology.monitor import webhook
 
 RESULT = {
+    "verdict": "drift",
     "batch": {"n": 200, "day": "2026-01-05"},
     "checks": [
         {"name": f"check{i}", "value": 1.0, "threshold": 0.5, "p_value": 0.001, "verdict": "drift", "note": "secret"}
@@ -53,7 +54,15 @@ def test_the_channel_is_told_the_verdict_without_anybodys_words(channel):
     assert "*drift* in shop, 200 conversations of 2026-01-05" in told["text"]
     assert "check0: 1, at most 0.5" in told["text"] and "and 2 more" in told["text"]
     assert "secret" not in told["text"]
-    assert "no drift" in webhook.message({**RESULT, "checks": []}, "shop")["text"]
+    assert "no drift" in webhook.message({**RESULT, "checks": [], "verdict": "ok"}, "shop")["text"]
+
+
+def test_the_channel_is_told_which_topics_are_new_and_what_was_not_judged():
+    rows = {**RESULT["checks"][0], "name": "rows", "note": "topics never seen: 'warranty'"}
+    told = webhook.message({**RESULT, "checks": [rows]}, "shop")["text"]
+    assert "rows: topics never seen: 'warranty'" in told and "usual" not in told
+    few = webhook.message({**RESULT, "checks": [], "verdict": "unscored"}, "shop")["text"]
+    assert "too little traffic to judge" in few and "drift" not in few
 
 
 def test_failures_are_told_without_the_address(channel, monkeypatch):

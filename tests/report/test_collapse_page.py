@@ -117,6 +117,9 @@ def test_the_loop_page_draws_what_was_measured():
     assert "and 1 more" in page
     assert "replace: worse." in page
     assert "Rejected" not in page
+    assert 'aria-label="Warnings"' not in page
+    short = recursion_page.build({**whole, "runs": [{**run, "warnings": ["verification left 5 of the 10 rows"]}]})
+    assert 'aria-label="Warnings"' in short and "left 5 of the 10 rows" in short
     gone = [{**row, "rejected": {"label_agreement": 4, "truncated": 1}} for row in run["generations"]]
     assert "label agreement 8, truncated 2." in recursion_page.build({**whole, "runs": [{**run, "generations": gone}]})
     assert "Holding" in recursion_page.build({**whole, "runs": [{**run, "status": "holding"}]})

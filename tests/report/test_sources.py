@@ -68,3 +68,10 @@ def test_warnings_of_another_shape_are_ignored(tmp_path):
     path.parent.mkdir()
     path.write_text('{"warnings": "one"}')
     assert sources.collect(tmp_path).warnings == []
+
+
+def test_what_the_loop_found_is_no_warning_about_the_data(tmp_path):
+    for stage in ("split", "recurse"):
+        (tmp_path / stage).mkdir()
+        (tmp_path / stage / "manifest.json").write_text(f'{{"warnings": ["of {stage}"]}}')
+    assert sources.collect(tmp_path).warnings == ["of split"]

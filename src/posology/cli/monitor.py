@@ -11,6 +11,7 @@ from posology.cli import options as o
 from posology.cli.display import show, watched
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from rich.console import Group
@@ -22,7 +23,7 @@ DRIFT = 3
 app = typer.Typer(help="Make a baseline, check every week against it, look back.", no_args_is_help=True)
 
 Place = Annotated[Path | None, typer.Argument(metavar="[RUN]", help="The run folder; --run says the same.")]
-Run = Annotated[Path, typer.Option("--run", help="The run folder, its sweep finished.")]
+Run = Annotated[Path | None, typer.Option("--run", help="The run folder, its sweep finished; ./run if not given.")]
 Variant = Annotated[
     str | None,
     typer.Option(help="The deployed one: a key of RUN/sweep/variants, or a folder that one was saved in."),
@@ -33,7 +34,7 @@ FalseAlarms = Annotated[float, typer.Option(help="Chance that a healthy week set
 @app.command("init")
 def init(
     place: Place = None,
-    run: Run = Path("run"),
+    run: Run = None,
     traffic: Annotated[
         Path | None, typer.Option(help="Reference traffic; the holdout stands in for it if not given.")
     ] = None,
@@ -58,14 +59,14 @@ def init(
 
     data = _data(locals())
     with watched(quiet) as progress:
-        facts = begin(place or run, data, variant=variant, rate=false_alarms, window=window, progress=progress)
+        facts = begin(_folder(place, run), data, variant=variant, rate=false_alarms, window=window, progress=progress)
     show(facts, as_json=json, human=_baseline(facts))
 
 
 @app.command("check")
 def check(
     place: Place = None,
-    run: Run = Path("run"),
+    run: Run = None,
     traffic: Annotated[Path | None, typer.Option(help="The week's conversations; labels are not needed.")] = None,
     holdout: Annotated[
         Path | None, typer.Option(help="The holdout, if it is kept elsewhere; it must be that of the baseline.")
@@ -97,18 +98,18 @@ def check(
 
     day, data = _day(date), _data(locals())
     with watched(quiet) as progress:
-        result = check_week(place or run, data, variant=variant, day=day, url=webhook, progress=progress)
-    show(result, as_json=json, human=_checks(result))
+        result = check_week(_folder(place, run), data, variant=variant, day=day, url=webhook, progress=progress)
+    show(result, as_json=json, human=_checks(result, warned=() if quiet else result["warnings"]))
     if result["drifted"]:
         raise typer.Exit(DRIFT)
 
 
 @app.command("history")
-def history(place: Place = None, run: Run = Path("run"), json: o.Json = False) -> None:
+def history(place: Place = None, run: Run = None, json: o.Json = False) -> None:
     """Show every batch that was checked, and weeks that are missing."""
     from posology.monitoring import history as kept
 
-    found = kept(place or run)
+    found = kept(_folder(place, run))
     show(found, as_json=json, human=_batches(found))
 
 
@@ -146,6 +147,19 @@ def _data(flags: dict[str, Any]) -> Data:
     return load(None, {place: flags[name] for name, place in places.items() if name in flags}).data
 
 
+def _folder(place: Path | None, run: Path | None) -> Path:
+    """The run folder, as either of the two names it.
+
+    Raises:
+        UsageError: They name two.
+    """
+    from posology.errors import UsageError
+
+    if place is not None and run is not None and place.resolve() != run.resolve():
+        raise UsageError(f"{place} and --run {run} are two folders.", remedy="Name one.")
+    return place or run or Path("run")
+
+
 def _day(text: str | None) -> date | None:
     """Reads a date.
 
@@ -175,7 +189,7 @@ def _baseline(facts: dict[str, Any]) -> str:
     )
 
 
-def _checks(result: dict[str, Any]) -> Group:
+def _checks(result: dict[str, Any], warned: Sequence[str] = ()) -> Group:
     from rich.console import Group
     from rich.markup import escape
     from rich.table import Column, Table
@@ -184,12 +198,15 @@ def _checks(result: dict[str, Any]) -> Group:
     for row in result["checks"]:
         numbers = ("-" if row[key] is None else f"{row[key]:.3g}" for key in ("value", "threshold", "p_value"))
         style = "bold red" if row["verdict"] == "drift" else "dim" if row["verdict"] == "unscored" else None
-        table.add_row(row["name"], *numbers, row["verdict"], escape(row["note"]), style=style)
+        note = "" if row["verdict"] == "unscored" else row["note"]  # the same for many: said once, below
+        table.add_row(row["name"], *numbers, row["verdict"], escape(note), style=style)
+    reasons = dict.fromkeys(row["note"] for row in result["checks"] if row["verdict"] == "unscored")
     lines: list[Any] = [table]
+    lines += [escape(f"unscored: {reason}") for reason in reasons if f"{reason}." not in warned]
     for cluster in result.get("clusters", ()):
         words = escape(", ".join(cluster["words"]))
         lines.append(f"no training example is near: {cluster['size']} conversations about {words}")
-    lines.append("drift" if result["drifted"] else "no drift")
+    lines.append({"ok": "no drift"}.get(result["verdict"], result["verdict"]))
     places = {"trends": result.get("page"), "Data Docs": result.get("data_docs")}
     lines += [escape(f"{name}: {place}") for name, place in places.items() if place]
     return Group(*lines)
@@ -203,7 +220,7 @@ def _batches(found: dict[str, Any]) -> Group:
     table = Table("day", "conversations", "variant", "accuracy", "verdict", "what drifted")
     for row in found["batches"]:
         accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
-        verdict = "drift" if row["drifted"] else "ok"
-        table.add_row(row["day"], f"{row['n']:,}", row["variant"], accuracy, verdict, ", ".join(row["drift"]))
+        drifted = ", ".join(row["drift"])
+        table.add_row(row["day"], f"{row['n']:,}", row["variant"], accuracy, row["verdict"], drifted)
     gaps = [f"no batch between {first} and {second}" for first, second in found["missing"]]
     return Group(table, *gaps, *found["warnings"], escape(f"trends: {found['page']}"))

@@ -38,6 +38,7 @@ def split(
     from posology.pipeline import Pipeline
 
     with watched(quiet) as progress, Pipeline(tree, progress) as pipeline:
+        pipeline.may_split_again = True
         parts = pipeline.parts
     result = {
         "train": len(parts.train),

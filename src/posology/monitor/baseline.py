@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from posology.errors import StoreError
+from posology.errors import StoreError, UsageError
 from posology.monitor.calibration import Calibration
 from posology.monitor.checks import NAMES, WEIGHTS, Norms, Reference
 from posology.monitor.windows import Window
@@ -82,11 +82,12 @@ class Baseline:
         """What `save` wrote.
 
         Raises:
-            StoreError: There is no baseline, or it is damaged.
+            UsageError: There is no baseline.
+            StoreError: It is damaged.
         """
         place, remedy = folder / FOLDER / FACTS, "Make it with `posology monitor init`."
         if not place.is_file():
-            raise StoreError(f"{folder.parent} has no baseline of the monitor.", remedy=remedy)
+            raise UsageError(f"{folder.parent} has no baseline of the monitor.", remedy=remedy)
         try:
             kept = read_json(place)
             norms = Norms(kept["norms"]["near"], tuple(kept["norms"]["languages"]), kept["norms"]["most_words"])

@@ -55,6 +55,14 @@ COLUMN_OF: Mapping[str, str] = {
     "low_confidence": "confidence",
     "far_from_training": "similarity",
 }
+#: What a row breaks, by the column that a rule looks at.
+RULES: Mapping[str, str] = {
+    "id": "ids missing or given twice",
+    "topic": "topics that the run does not know",
+    "roles": "odd roles or turns",
+    "words": "no text, or overlong",
+    "language": "unusual languages",
+}
 
 
 def require() -> None:
@@ -94,7 +102,7 @@ class Validation:
 
     Attributes:
         values: Each check that was computed, by name.
-        failed: Expectations of single rows that failed, as `column: expectation`.
+        failed: Expectations of single rows that failed, in words.
     """
 
     values: dict[str, float]
@@ -272,5 +280,6 @@ def _collected(results: list[Any]) -> Validation:
         if "check" in settings:
             values[settings["check"]] = float(result.result["observed_value"])
         elif not result.success:
-            failed.append(f"{settings.get('column', 'table')}: {result.expectation_config.type}")
+            column = settings.get("column", "table")
+            failed.append(RULES.get(column, f"{column}: {result.expectation_config.type}"))
     return Validation(values, tuple(failed))

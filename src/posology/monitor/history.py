@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from posology.errors import StoreError
+from posology.monitor.results import verdict_of
 from posology.store import read_json, write_json, writing
 
 RESULTS, TABLE = "checks", "history.parquet"
@@ -61,7 +62,7 @@ class History:
                 file.replace(file.with_suffix(".damaged"))
                 self.damaged.append(file.name)
                 continue
-            found.append(result)
+            found.append({"verdict": verdict_of(result["checks"])} | result)
         return sorted(found, key=lambda result: (result["batch"]["day"], result["batch"]["order"]))
 
     def earlier(self, batch: str) -> dict[str, Any] | None:

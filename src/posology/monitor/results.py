@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from posology.monitor.checks import MEANING
 
 Verdict = Literal["ok", "drift", "unscored"]
 
@@ -49,6 +51,18 @@ def counted(name: str, value: float, most: float, note: str = "") -> Check:
 def unscored(names: Sequence[str], why: str) -> list[Check]:
     """Checks for which there was too little."""
     return [Check(name, None, None, None, "unscored", why) for name in names]
+
+
+def verdict_of(checks: Sequence[Mapping[str, Any]]) -> Verdict:
+    """The verdict of a batch: `unscored` where none of the checks of its traffic could be made, and none is drift.
+
+    Args:
+        checks: As `Check.to_json` gives them.
+    """
+    if any(check["verdict"] == "drift" for check in checks):
+        return "drift"
+    traffic = [check["verdict"] for check in checks if check["name"] in MEANING]
+    return "unscored" if traffic and set(traffic) == {"unscored"} else "ok"
 
 
 def _digits(value: float | None) -> float | None:

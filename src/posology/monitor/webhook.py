@@ -11,6 +11,7 @@ from posology.threads import run_to_end
 
 PATIENCE = 10.0  # seconds in all
 SHOWN = 5
+OF_ROWS = ("rows", "synthetic_rows")  # whose value only counts rules; the note names them, and topics never seen
 
 
 def check_url(url: str) -> None:
@@ -32,9 +33,11 @@ def message(result: Mapping[str, Any], run: str) -> dict[str, str]:
     """The message: the verdict and what moved. Names of checks, topics and figures only; no customer's words."""
     moved = [check for check in result["checks"] if check["verdict"] == "drift"]
     n, day = result["batch"]["n"], result["batch"]["day"]
-    lines = [f"posology: {'*drift*' if moved else 'no drift'} in {run}, {n:,} conversations of {day}"]
+    verdict = {"drift": "*drift*", "ok": "no drift"}.get(result["verdict"], "too little traffic to judge")
+    lines = [f"posology: {verdict} in {run}, {n:,} conversations of {day}"]
     for check in moved[:SHOWN]:
-        lines.append(f"\u2022 {check['name']}: {check['value']:.3g}, at most {check['threshold']:.3g} is usual")
+        figures = f"{check['value']:.3g}, at most {check['threshold']:.3g} is usual"
+        lines.append(f"\u2022 {check['name']}: {check['note'] if check['name'] in OF_ROWS else figures}")
     if len(moved) > SHOWN:
         lines.append(f"\u2022 and {len(moved) - SHOWN} more")
     return {"text": "\n".join(lines)}

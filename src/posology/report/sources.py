@@ -149,10 +149,10 @@ class Sources:
 
     @property
     def warnings(self) -> list[str]:
-        """The warnings of every stage's manifest, in order."""
+        """The warnings of every stage's manifest, in order; the self-consuming loop tells its own on its page."""
         found = []
-        for manifest in self.manifests.values():
-            value = manifest.get("warnings")
+        for stage, manifest in self.manifests.items():
+            value = manifest.get("warnings") if stage != "recurse" else None
             found += [str(item) for item in value] if isinstance(value, list) else []
         return found
 
