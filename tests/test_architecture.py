@@ -28,6 +28,7 @@ LAYERS = [
     {
         "inputs",
         "leaking",
+        "favouring",
         "apart",
         "ranking",
         "choosing",

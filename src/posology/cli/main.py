@@ -16,6 +16,7 @@ from posology.cli import (
     ask,
     check,
     collapse,
+    contamination,
     demo,
     export,
     gaps,
@@ -73,6 +74,7 @@ for name, verb, panel in (
     ("report", report.report, RESULTS),
     ("export", export.export, RESULTS),
     ("leakage", leakage.leakage, RESULTS),
+    ("contamination", contamination.contamination, RESULTS),
     ("ask", ask.ask, RESULTS),
 ):
     app.command(name, rich_help_panel=panel)(verb)
