@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import posology
+from posology.errors import InputError
 from posology.records import Predictions
 from support import talk
 
@@ -180,6 +181,30 @@ def test_any_two_sets_can_be_audited(tmp_path):
     assert again.to_json()["leaked"]["leaked_exact"] == 1 and again.baseline == 60
     with pytest.raises(posology.PosologyError, match="same file"):
         posology.leakage(test, test, vectors=False)
+
+
+def test_rows_may_be_dicts_and_other_things_are_refused_by_name(tmp_path):
+    def dicts(prefix, n):
+        return [
+            {"id": c.id, "messages": [{"role": "user", "content": c.messages[0].content}], "topic": c.topic}
+            for c in rows(prefix, n)
+        ]
+
+    audit = posology.leakage([*dicts("r", 4), dicts("h", 2)[0]], dicts("h", 2), vectors=False)
+    assert audit.to_json()["leaked"]["leaked_exact"] == 1
+    found = posology.verify(dicts("r", 30), dicts("s", 8), dicts("h", 12), out=tmp_path / "run", settings=LEXICAL)
+    assert len(found.verdicts) == 24
+    for wrong, named in ((7, "not int"), ([7], "not int"), (iter([]), "not list_iterator"), ([], "holds no")):
+        with pytest.raises(InputError, match=f"`suspect`.*{named}"):
+            posology.leakage(wrong, dicts("h", 2))
+    with pytest.raises(InputError, match="cannot be written as JSON"):
+        posology.leakage([{"messages": {1, 2}}], dicts("h", 2))
+
+
+def test_selecting_from_a_folder_that_is_not_there_makes_none(tmp_path):
+    with pytest.raises(posology.PosologyError, match="no run folder") as error:
+        posology.select(out=tmp_path / "missing")
+    assert error.value.exit_code == 2 and not list(tmp_path.iterdir())
 
 
 def test_the_public_names_are_there_and_others_are_not():

@@ -9,17 +9,19 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from posology.config import load
-from posology.conversations.writing import write
+from posology.conversations.shapes import openai
+from posology.errors import InputError
 from posology.pipeline import Pipeline
 from posology.progress import Progress
 from posology.records import Conversation, Verdict
-from posology.store import SETTINGS
+from posology.store import SETTINGS, write_jsonl
 from posology.training.contract import Trainer
 
 if TYPE_CHECKING:
     from posology.leaking import Audit
 
-Rows = str | Path | Sequence[Conversation]
+Rows = str | Path | Sequence[Conversation] | Sequence[Mapping[str, Any]]
+"""A file or folder, conversations, or rows of dicts as they would stand in a JSONL file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class SelectionResult:
 
     Attributes:
         folder: The run folder.
-        data: The facts of `select/manifest.json`: keep rate and weight and why, counts by topic and reason.
+        data: The facts of `select/manifest.json`: keep rate and why, counts by topic and reason.
     """
 
     folder: Path
@@ -146,7 +148,7 @@ def generate(
     """Generates conversations for the gaps of real data. Every finished call is in the ledger: nothing is paid twice.
 
     Args:
-        real: Real labelled conversations: a file, a folder, or conversations in memory.
+        real: Real labelled conversations: a file, a folder, conversations or dicts.
         model: `openai:NAME`, `anthropic:NAME`, `local:` (the embedded one), `local:FILE.gguf`, `scripted:FILE.py:F`.
         docs: Folder of support documentation.
         catalog: Product catalog.
@@ -200,7 +202,7 @@ def verify(
     """Rejects candidates that are wrong, with reasons: by checks learned from real data, and by judges, if any.
 
     Args:
-        real: Real labelled conversations: a file, a folder, or conversations in memory.
+        real: Real labelled conversations: a file, a folder, conversations or dicts.
         synthetic: The candidates, likewise; None for those that `generate` left in `out`.
         holdout: Real conversations to evaluate on: candidates that match one are leaked. None splits them off `real`.
         docs: Folder of support documentation: what agents may say.
@@ -252,7 +254,7 @@ def select(
     """Puts a verified pool into the one priority order that every dose of a sweep uses.
 
     Args:
-        real: Real labelled conversations: a file, a folder, or conversations in memory. None, with no `config` either:
+        real: Real labelled conversations: a file, a folder, conversations or dicts. None, with no `config` either:
             everything as `verify` had it in `out`.
         synthetic: The pool, likewise; it is verified first, unless that is done.
         holdout: Real conversations to evaluate on; None splits them off `real`.
@@ -298,7 +300,7 @@ def leakage(
     Any two will do, also an existing training set and its test set. Nothing is written, and no model is called.
 
     Args:
-        suspect: Conversations to be trained on: a file, a folder, or conversations in memory.
+        suspect: Conversations to be trained on: a file, a folder, conversations or dicts.
         against: Those that test.
         baseline: Real training conversations known to be apart from `against`, which say how near honest ones come;
             None: fixed limits.
@@ -318,8 +320,11 @@ def leakage(
 
     tree = load(None if config is None else Path(config), dict(settings or {}))
     with TemporaryDirectory() as place:
-        a, b = (_file(rows, Path(place) / f"{name}.jsonl") for name, rows in (("a", suspect), ("b", against)))
-        known = None if baseline is None else _file(baseline, Path(place) / "baseline.jsonl")
+        a, b = (
+            _file(name, rows, Path(place) / f"{name}.jsonl")
+            for name, rows in (("suspect", suspect), ("against", against))
+        )
+        known = None if baseline is None else _file("baseline", baseline, Path(place) / "baseline.jsonl")
         return audit(a, b, known, tree, vectors=vectors, progress=progress)
 
 
@@ -342,7 +347,7 @@ def sweep(
     """Trains the same model at several doses of synthetic data and judges it on held-out real conversations.
 
     Args:
-        real: Real labelled conversations: a file, a folder, or conversations in memory.
+        real: Real labelled conversations: a file, a folder, conversations or dicts.
         synthetic: The pool, likewise; without one the candidates that `generate` left in `out`, if there are any;
             with neither no dose above 0 can be reached.
         holdout: Real conversations to evaluate on; None splits them off `real`.
@@ -382,18 +387,46 @@ def sweep(
 
 
 def _files(folder: Path, **given: Rows | None) -> dict[str, Path | None]:
-    """Where each input is; conversations in memory are written into the folder first."""
+    """Where each input is; what is in memory is written into the folder first."""
     return {
-        f"data.{name}": _file(rows, folder / "inputs" / f"{name}.jsonl") if rows else None
+        # An empty pool is none; an empty holdout would be a mistake.
+        f"data.{name}": None
+        if rows is None or (name == "synthetic" and isinstance(rows, Sequence) and not rows)
+        else _file(name, rows, folder / "inputs" / f"{name}.jsonl")
         for name, rows in given.items()
     }
 
 
-def _file(rows: Rows, place: Path) -> Path:
+def _file(name: str, rows: Rows, place: Path) -> Path:
+    """The file of an argument.
+
+    Raises:
+        InputError: It is neither a path nor rows, or there are none.
+    """
     if isinstance(rows, str | Path):
         return Path(rows)
-    write(rows, place)
+    if not isinstance(rows, Sequence):
+        raise _no_rows(name, rows)
+    if not rows:
+        raise InputError(f"`{name}` holds no conversations.", remedy="Give at least one, or leave the argument out.")
+    held: Sequence[Any] = rows
+    if odd := [row for row in held if not isinstance(row, Conversation | Mapping)]:
+        raise _no_rows(name, odd[0])
+    try:
+        write_jsonl(place, (openai(row) if isinstance(row, Conversation) else dict(row) for row in held))
+    except (TypeError, ValueError):
+        raise InputError(f"`{name}` holds rows that cannot be written as JSON.", remedy=_READ) from None
     return place
+
+
+def _no_rows(name: str, value: object) -> InputError:
+    return InputError(f"`{name}` takes a path, conversations or dicts, not {type(value).__name__}.", remedy=_READ)
+
+
+_READ = (
+    'Write {"messages": [{"role": "user", "content": "..."}], "topic": "..."}, or use '
+    "posology.read(path).conversations."
+)
 
 
 def _synthetic(path: Path) -> Sequence[Conversation]:

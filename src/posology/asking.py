@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 
 from posology import fingerprint
 from posology.config import Generate
-from posology.errors import ConfigError
 from posology.generation.checks import Limits, real_openings
 from posology.generation.exchange import Sampling
 from posology.generation.generator import Rules
@@ -18,12 +16,11 @@ from posology.generation.material import gather, opening
 from posology.generation.personas import personas, read_personas
 from posology.generation.plan import DIALOGUES, Mode
 from posology.generation.prompts import Prompts
-from posology.llm.choose import make_model
+from posology.llm.choose import make_model, missing_key
 from posology.llm.contract import ChatModel
 from posology.planning import Planning
 from posology.records import Conversation, DocSection
 
-KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 MAX_TOKENS: dict[Mode, int] = {"dialogue": 1536, "turns": 400, "message": 300, "continuation": 64}
 PROMPT_TOKENS = 6000
 
@@ -118,12 +115,8 @@ def ready(settings: Generate, mode: Mode, docs: Sequence[DocSection], catalog: S
     """
     model = make_model(settings.model, base_url=settings.base_url, api_key_env=settings.api_key_env)
     lines = [f"generation: {model.name}, mode {mode}"]
-    if (kind := settings.model.partition(":")[0]) in KEYS:
-        name = settings.api_key_env or KEYS[kind]
-        if not os.environ.get(name, "").strip():
-            if settings.base_url is None:
-                raise ConfigError(f"the environment variable {name} is not set.", remedy=f"Put the key for {kind} in.")
-            lines.append(f"  no key: {name} is not set; {settings.base_url} may want none")
+    if name := missing_key(settings.model, base_url=settings.base_url, api_key_env=settings.api_key_env):
+        lines.append(f"  no key: {name} is not set; {settings.base_url} may want none")
     Prompts(mode, gather([], docs, catalog, dialogues=mode in DIALOGUES), folder=settings.templates)
     own = read_personas(settings.personas) if settings.personas else ()
     return [*lines, f"  {len(personas(own, with_built_in=settings.built_in_personas))} personas"]

@@ -7,11 +7,11 @@ flag is relative to the working directory. Unknown keys are errors, with the nea
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from posology.errors import ConfigError
 from posology.records import ROLES, TextRule
@@ -235,6 +235,12 @@ class Verify(_Section):
     ledger: Path | None = None
     batch: bool = False
 
+    @model_validator(mode="after")
+    def _batches_of_somebody(self) -> Self:
+        if self.batch and not self.judges:
+            raise ValueError("batches need a judge: name one with --judge or verify.judges, or leave --batch out")
+        return self
+
 
 class Select(_Section):
     """Which candidates are kept, and in which order they are used. None for a keep rate: learned on real folds."""
@@ -341,9 +347,12 @@ def load(path: Path | None, overrides: Mapping[str, object] | None = None) -> Co
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        problems = "; ".join(_problem(item) for item in error.errors())
-        where = str(path) if path is not None else "the settings"
-        raise ConfigError(f"{where}: {problems}.", remedy="Correct this and run again; nothing was spent.") from None
+        given = {key for key, value in (overrides or {}).items() if value is not None}
+        problems = "; ".join(
+            f"{'the settings' if path is None or _is_given(item, given) else path}: {_problem(item)}"
+            for item in error.errors()
+        )
+        raise ConfigError(f"{problems}.", remedy="Correct this and run again; nothing was spent.") from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -379,6 +388,12 @@ def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
                     section[key] = str(folder / section[key])
     if isinstance(tree.get("out"), str):
         tree["out"] = str(folder / tree["out"])
+
+
+def _is_given(item: Mapping[str, Any], given: Collection[str]) -> bool:
+    """Whether a value that is wrong came as an argument, and not from the file."""
+    place = ".".join(str(part) for part in item["loc"])
+    return any(place == key or f"{place}.".startswith(f"{key}.") or key.startswith(f"{place}.") for key in given)
 
 
 def _problem(item: Mapping[str, Any]) -> str:

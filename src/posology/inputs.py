@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from posology.config import Data
+from posology.config import Config, Data
 from posology.conversations.docs import read_catalog, read_docs
 from posology.conversations.faults import shown
 from posology.conversations.reading import BadRow, Columns, Reading, read
@@ -26,8 +26,24 @@ def required(path: Path | None, flag: str) -> Path:
         UsageError: It was not.
     """
     if path is None:
-        raise UsageError(f"no --{flag} was given.", remedy=f"Name the file with --{flag}, or in posology.yaml.")
+        raise UsageError(
+            f"no {flag} conversations were given.",
+            remedy=f"Name a file: with --{flag}, as the argument `{flag}`, or in posology.yaml.",
+        )
     return path
+
+
+def something_to_begin_with(config: Config) -> None:
+    """Refuses a run folder that is not there where no data is named either: a slip of the pen must not make one.
+
+    Raises:
+        UsageError: It is so.
+    """
+    if config.data.real is None and not config.out.is_dir():
+        raise UsageError(
+            f"there is no run folder {config.out}, and no real conversations to begin one with.",
+            remedy="Name the folder of an earlier run, or real conversations (--real).",
+        )
 
 
 class Material:

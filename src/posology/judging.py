@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posology import fingerprint
-from posology.answering import Tally
+from posology.answering import Tally, batch_api
 from posology.config import Config
 from posology.hearing import STAGE, Hearing
 from posology.jury import Case, Heard, Juror, Matter, jurors
+from posology.llm.choose import missing_key
 from posology.llm.estimate import Estimate, estimate
 from posology.llm.ledger import Ledger
 from posology.llm.prices import Price, Prices
@@ -133,6 +134,26 @@ class Judging:
         ]
         evaluator = None if given.evaluator is None else origin(given.evaluator, declared=declared)
         return check_independence(self._generators(candidates), judges, evaluator, override=given.allow_same_family)
+
+    def ready(self, candidates: Sequence[Conversation]) -> None:
+        """Finds what would refuse the judges sooner or later, before anything is done; nothing is sent or written.
+
+        Raises:
+            ConfigError: They are not independent, a template is wrong, a key is missing, or there is a budget and a
+                price is not known.
+            UsageError: Batches are wanted of a judge that has no batch API.
+        """
+        self.independence(candidates)
+        if not self.settings.judges:
+            return
+        self.rubric, self.questions  # noqa: B018 - which read the templates
+        for juror in self.jurors:
+            judge = juror.judge
+            missing_key(judge.model, base_url=judge.base_url, api_key_env=judge.api_key_env)
+            if self.settings.budget is not None:
+                self.hearing.prices.known(juror.model.provider, juror.model.name)
+            if self.settings.batch:
+                batch_api(judge.model, judge.base_url, judge.api_key_env)
 
     @property
     def totals(self) -> list[dict[str, Any]]:

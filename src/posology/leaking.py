@@ -30,8 +30,13 @@ def rejections(rows: Sequence[Conversation], found: Leakage) -> list[Rejection]:
     ]
 
 
-def summary(found: Leakage) -> dict[str, Any]:
-    """The figures of a leakage check, as JSON: counts, limits, the test of the whole set, and what they mean."""
+def summary(found: Leakage, baseline: int) -> dict[str, Any]:
+    """The figures of a leakage check, as JSON: counts, limits, the test of the whole set, and what they mean.
+
+    Args:
+        found: The findings.
+        baseline: How many real training rows there were to set the limits.
+    """
     counts = Counter(leak.check for leak in found.leaks if leak is not None)
     whole = found.whole_set
     return {
@@ -39,7 +44,7 @@ def summary(found: Leakage) -> dict[str, Any]:
         "paraphrases_by_row": found.by_row and found.limits.get("paraphrase") is not None,
         "limits": {name: limit and asdict(limit) for name, limit in found.limits.items()},
         "whole_set": whole and {**asdict(whole), "leans": whole.leans},
-        "notes": list(_notes(found)),
+        "notes": list(_notes(found, baseline)),
     }
 
 
@@ -68,7 +73,7 @@ class Audit:
             "rows": len(self.rows),
             "against": self.against,
             "baseline": self.baseline,
-            **summary(self.found),
+            **summary(self.found, self.baseline),
             "found": [asdict(rejection) for rejection in self.rejections],
         }
 
@@ -109,7 +114,6 @@ def audit(
         ]
         raise InputError(
             f"{' and '.join(twins)} are the same file.",
-            file=against,
             remedy="Name the rows to be trained on, the rows that test, and, apart from both, real training rows.",
         )
     embedder = _embedder(config) if vectors else None
@@ -140,15 +144,17 @@ def _embedder(config: Config) -> Embedder:
     return Embedder(encoder, rule=config.text.rule, cache=VectorCache() if settings.cache else None)
 
 
-def _notes(found: Leakage) -> list[str]:
+def _notes(found: Leakage, baseline: int) -> list[str]:
     notes = []
+    few = f"{baseline:,} real training rows are too few to show" if baseline else "no real training rows show"
     if found.limits.get("wording") is None:
         notes.append(
-            "too few real training rows to learn how near honest rows come to the test: fixed limits were used; "
-            "more of them make a better baseline."
+            f"{few} how near honest rows come to the test: fixed limits were used. Name real rows that are known to be "
+            "apart from it as the baseline (--baseline real.jsonl)."
         )
     if not found.by_row:
-        notes.append("single messages cannot be called paraphrases here: cannot tell; see the test of the whole set.")
+        see = "" if found.whole_set is None else "; see the test of the whole set"
+        notes.append(f"single messages cannot be called paraphrases here: cannot tell{see}.")
     elif found.limits.get("paraphrase") is None:
         notes.append("too few real training rows to call paraphrases: cannot tell.")
     if found.whole_set is not None:

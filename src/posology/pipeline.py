@@ -7,9 +7,9 @@ fingerprints chain: a stage's own enters those of the stages after it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from posology.gaps.result import gaps_result
 from posology.gaps.slices import slices
 from posology.gaps.topics import topic_gaps, topic_stats
 from posology.gaps.traffic import TrafficGaps, traffic_clusters
-from posology.inputs import CANDIDATES, Material, required
+from posology.inputs import CANDIDATES, Material, required, something_to_begin_with
 from posology.judging import Judging, notice_of
 from posology.mixture.arms import mixture
 from posology.mixture.export import write_training_set
@@ -37,8 +37,8 @@ from posology.outcomes import VERDICTS, nothing_left, write_verified
 from posology.prints import Prints
 from posology.progress import Progress, Silent
 from posology.records import ArmKind, Conversation, Rejection, Verdict
-from posology.selecting import TWINS, Selecting, controls, with_reasons
-from posology.store import SCHEMA_VERSION, SETTINGS, RunFolder, read_json, write_json, write_jsonl
+from posology.selecting import TWINS, Selecting, controls, kept_weight, with_reasons
+from posology.store import SCHEMA_VERSION, Record, RunFolder, read_json, write_json, write_jsonl
 from posology.sweeping import INDEX, PREDICTIONS, Sweep, unseen_topics
 from posology.swept import keep_split
 from posology.training.contract import Trainer, make_trainer
@@ -46,15 +46,7 @@ from posology.training.head import CrossValidation, HeadTrainer
 from posology.verification.verdicts import read_verdicts
 from posology.verifying import Verification
 
-PROBE = "probe.json"
-
-
-@dataclass(slots=True)
-class _Record:
-    """What a running stage notes down for its manifest."""
-
-    files: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+PROBE, WEIGHT = "probe.json", "weight.json"
 
 
 class Pipeline:
@@ -77,6 +69,8 @@ class Pipeline:
         self._own_trainer = trainer
 
     def __enter__(self) -> Self:
+        """Locks the folder; a UsageError, if it does not exist and there is nothing to begin it with."""
+        something_to_begin_with(self.config)
         self.folder.__enter__()
         return self
 
@@ -222,9 +216,10 @@ class Pipeline:
         stage = self.folder.stage("verify")
         if stage.is_done(self._prints.verify):
             return tuple(read_verdicts(stage.folder / VERDICTS))
-        candidates = self.material.conversations("synthetic")
-        with self._running("verify", self._prints.verify) as record:
-            found = self.verification.run(candidates)
+        candidates, start = self.material.conversations("synthetic"), time.perf_counter()
+        self.judging.ready(candidates)
+        found = self.verification.run(candidates)  # whatever ends it early leaves the last good result as it is
+        with self._running("verify", self._prints.verify, start) as record:
             record.files += [*write_verified(stage.folder, candidates, found), "bad_rows.jsonl"]
             write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("synthetic")))
             record.facts |= {**found.facts, "warnings": list(found.warnings)}
@@ -237,8 +232,12 @@ class Pipeline:
             PosologyError: There is no pool, or not a single candidate of it passed.
         """
         required(self.material.path("synthetic"), "synthetic")
+        stage = self.folder.stage("verify")
+        known = stage.is_done(self._prints.verify)
         self.verdicts  # noqa: B018 - made, or read
-        facts: dict[str, Any] = self.folder.stage("verify").manifest or {}
+        facts: dict[str, Any] = stage.manifest or {}
+        for warning in facts["warnings"] if known else ():
+            self.progress.warn(warning)
         if not facts["n_passed"]:
             raise nothing_left(facts)
         return facts
@@ -255,7 +254,7 @@ class Pipeline:
             return read(stage.folder / "selected.jsonl", source="synthetic").conversations
         pool = self.material.conversations("synthetic")
         with self._running("select", self._prints.select) as record:
-            found = self._selecting.run(stage.folder)
+            found = self._selecting.run()
             write(found.ranked, stage.folder / "selected.jsonl")
             write(with_reasons(pool, found.rejected), stage.folder / "rejected.jsonl")
             write_jsonl(stage.folder / "bad_rows.jsonl", map(asdict, self.material.bad_rows("synthetic")))
@@ -288,7 +287,7 @@ class Pipeline:
         """
         required(self.material.path("synthetic"), "synthetic")
         folder = self.folder.stage("select").folder
-        result = self._selecting.compare(folder, [dose for dose in self.config.mix.doses if 0 < dose < 1])
+        result = self._selecting.compare([dose for dose in self.config.mix.doses if 0 < dose < 1])
         write_json(folder / "compared.json", {"schema_version": SCHEMA_VERSION, **result})
         return result
 
@@ -302,11 +301,16 @@ class Pipeline:
             return ()
         return controls(self.material.conversations("synthetic"), self.folder.stage("select").folder / "rejected.jsonl")
 
-    @property
+    @cached_property
     def synthetic_weight(self) -> float:
-        """What a synthetic example weighs in training, as given or learned."""
-        self.ranked  # noqa: B018 - where it is learned
-        return float((self.folder.stage("select").manifest or {})["synthetic_weight"]["value"])
+        """What a synthetic example weighs in training, as given or learned.
+
+        It is no part of selection, which has no use for it, but it rests on the same folds and is kept beside it.
+        """
+        if (given := self.config.mix.synthetic_weight) is not None:
+            return given
+        place = self.folder.stage("select").folder / WEIGHT
+        return kept_weight(place, self._prints.select, lambda: self._selecting.weight)
 
     @cached_property
     def _selecting(self) -> Selecting:
@@ -316,6 +320,7 @@ class Pipeline:
             self.material,
             self.parts,
             verdicts,
+            folder=self.folder.stage("select").folder,
             validation=self.validation,
             allocation=self._allocation,
             embedder=self.embedder,
@@ -422,16 +427,10 @@ class Pipeline:
     def _embed(self, conversations: Sequence[Conversation]) -> Any:  # noqa: ANN401
         return self.embedder.encode(conversations, lambda done, total: self.progress.step("embedding", done, total))
 
-    @contextmanager
-    def _running(self, name: str, print_: str) -> Iterator[_Record]:
-        """Runs a stage: takes its manifest away first, and writes it last."""
-        stage, record, start = self.folder.stage(name), _Record(), time.perf_counter()
-        if name in ("split", "verify"):  # so that the verbs after it need no files named
-            write_json(self.folder.path / SETTINGS, self.config.to_json())
-        stage.begin()
-        yield record
-        seconds = {"total": time.perf_counter() - start}
-        stage.finish(print_, files=record.files, timings=seconds, **{"warnings": [], **record.facts})
+    def _running(self, name: str, print_: str, start: float | None = None) -> AbstractContextManager[Record]:
+        """Runs a stage; two of them leave the settings behind, so that the verbs after them need no files named."""
+        settings = self.config.to_json() if name in ("split", "verify") else None
+        return self.folder.running(name, print_, settings=settings, start=start)
 
     @cached_property
     def _prints(self) -> Prints:

@@ -76,10 +76,7 @@ class Prints:
 
     @cached_property
     def select(self) -> str:
-        """The probe, the pool, how it is selected from, and what decides whose turn it is.
-
-        The weight is among it, since it is learned there if no number is given.
-        """
+        """The probe, the pool, how it is selected from, and what decides whose turn it is."""
         return fingerprint.of(
             "select",
             before=self.probe,
@@ -89,7 +86,6 @@ class Prints:
             weights=self.config.gaps.weights,
             design=self.config.mix.design,
             how=self.config.select.model_dump(),
-            synthetic_weight=self.config.mix.synthetic_weight,
         )
 
     @cached_property

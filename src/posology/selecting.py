@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from posology.choosing import (
 )
 from posology.config import Config
 from posology.embedding.embedder import Embedder
-from posology.errors import PosologyError
+from posology.errors import PosologyError, StoreError
 from posology.gaps.allocation import Allocation
 from posology.gaps.topics import topic_stats
 from posology.inputs import Material
@@ -37,11 +37,12 @@ from posology.ranking import Ranking, described, left_out, pool_warnings, withou
 from posology.records import Conversation, Rejection, Verdict, topics_of
 from posology.selection.choice import Candidates, Real
 from posology.selection.duplicates import Twins, find_twins
-from posology.store import writing
+from posology.store import read_json, write_json, writing
 from posology.training.head import CrossValidation, HeadTrainer
 
 TWINS = "duplicates.parquet"
 SILENT = "none of its turns counts under the text rule"
+THIN = "too little to learn it from"
 NEVER = ("leaked", "no_text")  # reasons, or how they begin, for which a row is not even a control
 
 
@@ -68,6 +69,7 @@ class Selecting:
         material: The inputs.
         parts: Training data and holdout.
         verdicts: One a row of the pool; None where it is not to be verified: then leaks alone are looked for.
+        folder: Where pairs of duplicates are kept.
         validation: What cross-validation of the default model tells of real training data.
         allocation: Where the next example pays most.
         embedder: Text to vectors.
@@ -81,12 +83,13 @@ class Selecting:
         parts: Parts,
         verdicts: Sequence[Verdict] | None,
         *,
+        folder: Path,
         validation: CrossValidation,
         allocation: Allocation,
         embedder: Embedder,
         progress: Progress,
     ) -> None:
-        self._config, self._settings = config, config.select
+        self._config, self._settings, self._folder = config, config.select, folder
         self._train, self._embedder, self._progress = parts.train, embedder, progress
         self._known, self._rule = material.known_topics, config.text.rule
         self._whole = material.conversations("synthetic")
@@ -104,16 +107,10 @@ class Selecting:
         self._trainer = HeadTrainer(embedder)  # whatever is trained later: learning must be cheap
         self._trainer.restore(validation)
 
-    def run(self, folder: Path) -> Selected:
-        """Selects.
-
-        Args:
-            folder: Where pairs of duplicates are kept.
-        """
-        kept, copies = self._without_copies(folder)
-        pool, candidates = [self._pool[row] for row in kept], self._candidates.part(np.array(kept, dtype=np.int64))
-        keep_rate, weight = self._learned(pool, candidates)
-        settings = self._settings
+    def run(self) -> Selected:
+        """Selects."""
+        pool, candidates, copies = self._distinct
+        keep_rate, settings = self.keep_rate, self._settings
         choice = self._ranking.choose(
             candidates,
             self._real,
@@ -145,30 +142,49 @@ class Selecting:
             "n_selected": len(ranked),
             "strategy": settings.strategy,
             "keep_rate": keep_rate.to_json(),
-            "synthetic_weight": weight.to_json(),
             "rejected": dict(sorted(Counter(r.reason for r in rejected).items())),
             "by_topic": dict(sorted(Counter(c.label for c in ranked).items())),
             "warnings": warnings,
         }
         return Selected(tuple(ranked), tuple(rejected), facts)
 
-    def compare(self, folder: Path, doses: Sequence[float]) -> dict[str, Any]:
+    def compare(self, doses: Sequence[float]) -> dict[str, Any]:
         """What every strategy gives on real training folds.
 
         Raises:
             PosologyError: There is too little real data, or nothing to choose from.
         """
-        kept, _ = self._without_copies(folder)
-        pool, candidates = [self._pool[row] for row in kept], self._candidates.part(np.array(kept, dtype=np.int64))
-        folds = self._folds(pool, candidates)
-        if folds is None:
+        if self._folds is None:
+            n_pool = len(self._distinct[0])
             raise PosologyError(
-                f"strategies cannot be compared on {len(self._train)} real and {len(pool)} synthetic conversations.",
+                f"strategies cannot be compared on {len(self._train)} real and {n_pool} synthetic conversations.",
                 remedy=f"At least {FEWEST_REAL} real training conversations and one candidate that passes are needed.",
             )
-        keep_rate, weight = self._learned(pool, candidates, folds)
-        rows = compared(folds, doses, keep_rate=keep_rate.value, weight=weight.value)
+        keep_rate, weight = self.keep_rate, self.weight
+        rows = compared(self._folds, doses, keep_rate=keep_rate.value, weight=weight.value)
         return {"keep_rate": keep_rate.to_json(), "synthetic_weight": weight.to_json(), "strategies": rows}
+
+    @cached_property
+    def keep_rate(self) -> Learned:
+        """The share of the candidates to keep: as given, or as real training folds say."""
+        settings = self._settings
+        if settings.keep_rate is not None:
+            return given(settings.keep_rate)
+        if settings.count is not None or settings.strategy in ("all", "random"):
+            by = "the count decides" if settings.count is not None else f"{settings.strategy} has no use for one"
+            return Learned(KEEP_RATE, by, {})
+        if self._folds is None:
+            return Learned(KEEP_RATE, THIN, {})
+        return learned_keep_rate(self._folds, self._distinct[1].quality)
+
+    @cached_property
+    def weight(self) -> Learned:
+        """What a synthetic example weighs in training, likewise; learned when it is first asked for."""
+        if (weight := self._config.mix.synthetic_weight) is not None:
+            return given(weight)
+        if self._folds is None:
+            return Learned(WEIGHT, THIN, {})
+        return learned_weight(self._folds, self._settings.strategy, self.keep_rate.value)
 
     @cached_property
     def _real(self) -> Real:
@@ -178,10 +194,13 @@ class Selecting:
     def _candidates(self) -> Candidates:
         return described(self._pool, self._embedder.encode(self._pool), self._real.vectors, self._verdicts)
 
-    def _without_copies(self, folder: Path) -> tuple[list[int], list[Rejection]]:
-        twins = self._twins(folder / TWINS)
+    @cached_property
+    def _distinct(self) -> tuple[list[Conversation], Candidates, list[Rejection]]:
+        """The pool without copies, what selection knows of it, and the copies."""
         near, semantic = self._settings.near, self._settings.semantic
-        return without_copies(self._pool, self._train, twins, self._candidates.quality, near=near, semantic=semantic)
+        twins, quality = self._twins(self._folder / TWINS), self._candidates.quality
+        kept, copies = without_copies(self._pool, self._train, twins, quality, near=near, semantic=semantic)
+        return [self._pool[row] for row in kept], self._candidates.part(np.array(kept, dtype=np.int64)), copies
 
     def _twins(self, place: Path) -> Twins:
         """Pairs that are alike, found once for a pool and its real data, whatever the thresholds are."""
@@ -199,28 +218,10 @@ class Selecting:
         _write(place, twins.columns(self._pool, self._train), print_)
         return twins
 
-    def _learned(
-        self, pool: Sequence[Conversation], candidates: Candidates, folds: RealFolds | None = None
-    ) -> tuple[Learned, Learned]:
-        """Keep rate and weight: as given, or as real training folds say."""
-        rate, weight = self._settings.keep_rate, self._config.mix.synthetic_weight
-        whole = self._settings.strategy == "all" or self._settings.count is not None
-        if rate is None and (whole or self._settings.strategy == "random"):
-            rate = KEEP_RATE
-        if rate is not None and weight is not None:
-            return given(rate), given(weight)
-        folds = folds or self._folds(pool, candidates)
-        if folds is None:
-            why = "too little to learn it from"
-            chosen = given(rate) if rate is not None else Learned(KEEP_RATE, why, {})
-            return chosen, given(weight) if weight is not None else Learned(WEIGHT, why, {})
-        chosen = given(rate) if rate is not None else learned_keep_rate(folds, candidates.quality)
-        if weight is not None:
-            return chosen, given(weight)
-        return chosen, learned_weight(folds, self._settings.strategy, chosen.value)
-
-    def _folds(self, pool: Sequence[Conversation], candidates: Candidates) -> RealFolds | None:
+    @cached_property
+    def _folds(self) -> RealFolds | None:
         """Real training folds; None where there is too little to learn from."""
+        pool, candidates, _ = self._distinct
         sizes = Counter(c.label for c in self._train)
         if len(self._train) < FEWEST_REAL or sum(n > 1 for n in sizes.values()) < 2 or not pool:
             return None
@@ -237,6 +238,25 @@ class Selecting:
             progress=self._progress,
             seed=self._settings.seed,
         )
+
+
+def kept_weight(place: Path, print_: str, learn: Callable[[], Learned]) -> float:
+    """A learned weight, as an earlier run of the same selection left it, or else learned and left for the next.
+
+    Args:
+        place: Its file.
+        print_: Fingerprint of the selection.
+        learn: Learns it.
+    """
+    try:
+        kept = read_json(place)
+        if kept["fingerprint"] == print_:
+            return float(kept["value"])
+    except (StoreError, KeyError, TypeError, ValueError):
+        pass  # missing or damaged
+    learned = learn()
+    write_json(place, {"fingerprint": print_, **learned.to_json()})
+    return learned.value
 
 
 def controls(pool: Sequence[Conversation], rejected: Path) -> tuple[Conversation, ...]:

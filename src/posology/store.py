@@ -14,8 +14,10 @@ import os
 import platform
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -185,6 +187,14 @@ class Stage:
         )
 
 
+@dataclass(slots=True)
+class Record:
+    """What a running stage notes down for its manifest."""
+
+    files: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
 class RunFolder:
     """The folder of one run. Use as a context manager to keep a second process out.
 
@@ -201,6 +211,30 @@ class RunFolder:
         if name not in STAGES:
             raise ValueError(f"no stage {name!r}")
         return Stage(self.path / name)
+
+    @contextmanager
+    def running(
+        self, name: str, fingerprint: str, *, settings: Mapping[str, Any] | None = None, start: float | None = None
+    ) -> Iterator[Record]:
+        """Runs a stage: takes its manifest away first, and writes it last.
+
+        Args:
+            name: The stage.
+            fingerprint: Identity of inputs and settings.
+            settings: For the verbs after it; None leaves those that are there.
+            start: When it began, by `time.perf_counter`, if that was before.
+
+        Yields:
+            Where it notes its files and facts.
+        """
+        stage, record = self.stage(name), Record()
+        start = time.perf_counter() if start is None else start
+        if settings is not None:
+            write_json(self.path / SETTINGS, settings)
+        stage.begin()
+        yield record
+        seconds = {"total": time.perf_counter() - start}
+        stage.finish(fingerprint, files=record.files, timings=seconds, **{"warnings": [], **record.facts})
 
     def __enter__(self) -> RunFolder:
         """Locks the folder.

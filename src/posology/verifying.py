@@ -100,7 +100,7 @@ class Verification:
         ]
         judging = judged.facts and {**judged.facts, "questions": answered.facts}
         facts = {**counted(verdicts, candidates), **self._facts, "judging": judging, "totals": self._judging.totals}
-        warnings = [*answered.warnings, *warnings_of(facts)]
+        warnings = (*judged.warnings, *answered.warnings, *warnings_of(facts))
         for warning in warnings:
             self._progress.warn(warning)
         return Verified(
@@ -108,7 +108,7 @@ class Verification:
             facts,
             tuple(judgement.to_json() for judgement in judged.judgements),
             tuple(ruling.to_json() for ruling in answered.rulings),
-            (*judged.warnings, *warnings),  # what the judges had to say of themselves has been told by them
+            warnings,
         )
 
     def dry_run(self, candidates: Sequence[Conversation]) -> dict[str, Any]:

@@ -79,3 +79,17 @@ def test_the_same_file_twice_and_a_missing_one(posology, files, tmp_path):
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
     assert posology("leakage", empty, files["held"], "-q").code == 2
+
+
+def test_leaks_can_fail_a_build(posology, files):
+    leaked = ("leakage", files["pool"], files["held"], "--no-vectors", "--fail-on-leaks")
+    assert posology(*leaked).code == 1
+    assert posology("leakage", files["real"], files["held"], "--no-vectors", "--fail-on-leaks").code == 0
+
+
+def test_notes_name_the_baseline_and_no_test_that_was_not_made(posology, files):
+    arguments = ("leakage", files["pool"], files["held"], "--encoder", "lexical", "--json", "-q")
+    notes = " ".join(posology(*arguments).json["notes"])
+    assert "--baseline" in notes and "see the test of the whole set" not in notes
+    notes = " ".join(posology(*arguments, "--baseline", files["real"]).json["notes"])
+    assert "--baseline" not in notes and "see the test of the whole set" in notes

@@ -56,3 +56,24 @@ def test_a_keep_rate_of_nothing_is_refused(posology, files, tmp_path):
 def test_without_a_run_or_files_it_says_what_is_missing(posology, tmp_path):
     done = posology("select", "--out", tmp_path / "run")
     assert done.code == 2 and "--real" in done.err
+
+
+def test_a_run_folder_that_is_not_there_is_not_made(posology, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = posology("select", "--run", "nope")
+    assert done.code == 2 and "no run folder nope" in done.err and not (tmp_path / "nope").exists()
+
+
+def test_a_wrong_value_of_a_flag_is_not_blamed_on_a_file(posology, files, tmp_path):
+    settings = tmp_path / "posology.yaml"
+    settings.write_text("select: {near: 3}\n")
+    done = posology("select", "--config", settings, *flags(files), "--keep-rate", "1.5")
+    assert done.code == 2 and "the settings: select.keep_rate" in done.err
+    assert f"{settings}: select.near" in done.err and f"{settings}: select.keep_rate" not in done.err
+
+
+def test_a_count_decides_alone_and_no_weight_is_learned_for_it(posology, files, tmp_path):
+    out = tmp_path / "run"
+    done = posology("select", *flags(files), "--encoder", "lexical", "--no-verify", "--count", "5", "--out", out, "-q")
+    assert done.code == 0 and "keep rate 1 (the count decides)" in done.out, done.err
+    assert not (out / "select" / "weight.json").exists()

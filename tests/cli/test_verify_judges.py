@@ -77,3 +77,47 @@ def test_an_override_is_said_everywhere(posology, files, server):
     mixed = posology("mix", *files, "--dose", "0.2", "--run", "run", "--out", "set")
     assert mixed.code == 0, mixed.err
     assert said in Path("set/README.md").read_text()
+
+
+def test_who_is_refused_leaves_the_last_good_result(posology, files, server, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert posology("verify", *files).code == 0
+    kept = [Path("run/config.json"), Path("run/verify/manifest.json"), Path("run/verify/verdicts.jsonl")]
+    before = [path.read_bytes() for path in kept]
+    Path("mine").mkdir()
+    Path("mine/judge.md.j2").write_text("{{ nobody_knows_this }}")
+    Path("templates.yaml").write_text("verify: {templates: mine}\n")
+    local = ("--judge", "openai:gpt-test", "--judge-url", server.url)
+    for more, why in (
+        (("--judge", "anthropic:claude-opus-4-1"), "one family"),
+        (("--judge", "openai:gpt-test"), "OPENAI_API_KEY is not set"),
+        ((*local, "--budget", "1"), "price"),
+        ((*local, "--config", "templates.yaml"), "mine"),
+        (("--judge", "scripted:anything:at_all", "--batch"), ""),
+        (("--batch",), "batches need a judge"),
+    ):
+        refused = posology("verify", *files, *more)
+        assert refused.code == 2 and why in refused.err, refused.err
+        assert [path.read_bytes() for path in kept] == before
+    assert not server.answered
+    chosen = posology("select", "--run", "run", "-q", "--near", "1", "--semantic", "1")
+    assert "candidates" in chosen.out + chosen.err and "damaged" not in chosen.err and "missing" not in chosen.err
+
+
+def test_the_terminal_tells_of_judges(posology, files, server):
+    server.answer = lambda body: scored(body, score=lambda name, number: 5, number=0)
+    with Path("synthetic.jsonl").open("a") as pool:
+        for k in range(40):
+            text = (
+                f"my parcel {'abcdefghij'[k % 10]}{k} is late again, please look where my {'qrst'[k % 4] * 3} parcel is"
+            )
+            turn = {"role": "user", "content": text}
+            row = {"id": f"more-{k}", "messages": [turn], "topic": "delivery", "generator": "claude-sonnet-4"}
+            pool.write(json.dumps(row) + "\n")
+    loud = [flag for flag in files if flag != "-q"]
+    judges = ["--judge", "openai:gpt-test", "--judge-url", server.url]
+    told, again = posology("verify", *loud, *judges), posology("verify", *loud, *judges)
+    for found in (told, again):
+        assert found.code == 0 and "openai:gpt-test: " in found.out and "calls, price not known; scored" in found.out
+        assert "gives everything a 5: uninformative" in found.out
+        assert "warning: openai:gpt-test gives everything a 5" in found.err

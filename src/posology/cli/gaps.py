@@ -23,11 +23,13 @@ def gaps(
     docs: o.Docs = None,
     traffic: o.Traffic = None,
     budget: Annotated[
-        int | None, typer.Option(help="How many examples to ask for in all [500].", rich_help_panel=o.MODEL)
+        int | None, typer.Option(help="How many examples to ask for in all (default: 500).", rich_help_panel=o.MODEL)
     ] = None,
     weights: Annotated[
         Literal["uniform", "frequency"] | None,
-        typer.Option(help="Whether every topic counts the same, or by its share [uniform].", rich_help_panel=o.MODEL),
+        typer.Option(
+            help="Whether every topic counts the same, or by its share (default: uniform).", rich_help_panel=o.MODEL
+        ),
     ] = None,
     config: o.Config = None,
     format: o.Format = None,

@@ -35,7 +35,7 @@ def generate(
         Mode | None,
         _flag("dialogue: whole in one reply; turns: customer and agent apart; message; continuation.", PLAN),
     ] = None,
-    generate_seed: Annotated[int | None, _flag("Of the plan [0].", PLAN, "--seed")] = None,
+    generate_seed: Annotated[int | None, _flag("Of the plan (default: 0).", PLAN, "--seed")] = None,
     plan: Annotated[Path | None, _flag("A plan to use as it is.", PLAN)] = None,
     plan_only: Annotated[bool, _flag("Write the plan and stop.", PLAN, "--plan-only")] = False,
     templates: Annotated[Path | None, _flag("Folder of your own prompt templates.", PLAN)] = None,
@@ -50,11 +50,11 @@ def generate(
         str | None, _flag("Server that speaks the OpenAI format, up to and with /v1.", CALLS, "--base-url")
     ] = None,
     chat_key: Annotated[str | None, _flag("Environment variable that holds the key.", CALLS, "--api-key-env")] = None,
-    temperature: Annotated[float | None, _flag("Sampling temperature [0.9].", CALLS)] = None,
+    temperature: Annotated[float | None, _flag("Sampling temperature (default: 0.9).", CALLS)] = None,
     batch: Annotated[bool, _flag("Use the provider's batch API.", CALLS, "--batch")] = False,
     export_requests: Annotated[Path | None, _flag("Write the requests to a file; send nothing.", CALLS)] = None,
     import_replies: Annotated[Path | None, _flag("Take replies from a file; send nothing.", CALLS)] = None,
-    concurrency: Annotated[int | None, _flag("Calls in flight [32].", LIMITS)] = None,
+    concurrency: Annotated[int | None, _flag("Calls in flight (default: 32).", LIMITS)] = None,
     rpm: Annotated[float | None, _flag("Most requests a minute.", LIMITS)] = None,
     tpm: Annotated[float | None, _flag("Most tokens a minute.", LIMITS)] = None,
     money: Annotated[
@@ -64,7 +64,7 @@ def generate(
     preview: Annotated[
         int, typer.Option(help="Buy and show the first so many rows.", min=0, rich_help_panel=LIMITS)
     ] = 0,
-    ledger: Annotated[Path | None, _flag("Where calls are remembered [OUT/ledger.sqlite].", LIMITS)] = None,
+    ledger: Annotated[Path | None, _flag("Where calls are remembered (default: OUT/ledger.sqlite).", LIMITS)] = None,
     config: o.Config = None,
     format: o.Format = None,
     on_error: o.OnError = None,

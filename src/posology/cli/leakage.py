@@ -33,6 +33,10 @@ def leakage(
             "--vectors/--no-vectors", help="Look for paraphrases too, which needs the encoder.", rich_help_panel=o.MODEL
         ),
     ] = True,
+    fail_on_leaks: Annotated[
+        bool,
+        typer.Option("--fail-on-leaks", help="Exit code 1 if a row is leaked, for CI.", rich_help_panel=o.OUTPUT),
+    ] = False,
     config: o.Config = None,
     format: o.Format = None,
     on_error: o.OnError = None,
@@ -49,6 +53,7 @@ def leakage(
     """Audit A for what stands in B: copies, near copies, paraphrases.
 
     Any two files will do, also an existing training set and its test set. Nothing is written; rows are named by id.
+    What counts as near is learned from --baseline: without it, fixed limits are used.
     """
     tree = settings(locals())
     from posology.leaking import audit
@@ -56,6 +61,8 @@ def leakage(
     with watched(quiet) as progress:
         found = audit(suspect, against, baseline, tree, vectors=vectors, progress=progress).to_json()
     show(found, as_json=json, human=_table(found))
+    if fail_on_leaks and found["found"]:
+        raise typer.Exit(1)
 
 
 def _table(found: dict[str, Any]) -> Group:

@@ -45,7 +45,7 @@ def mix(
     roles: o.Roles = None,
     max_turns: o.MaxTurns = None,
     jobs: o.Jobs = None,
-    run: Annotated[Path | None, typer.Option(help="Run folder for the stages before [run].")] = None,
+    run: Annotated[Path | None, typer.Option(help="Run folder for the stages before (default: run).")] = None,
     shape: Shape = "openai",
     target: Target = None,
     json: o.Json = False,

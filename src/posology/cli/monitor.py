@@ -75,7 +75,9 @@ def check(
     synthetic: Annotated[
         Path | None, typer.Option(help="A new synthetic batch, to be checked before it is mixed in.")
     ] = None,
-    date: Annotated[str | None, typer.Option(help="The day that the traffic stands for, YYYY-MM-DD [today].")] = None,
+    date: Annotated[
+        str | None, typer.Option(help="The day that the traffic stands for, YYYY-MM-DD (default: today).")
+    ] = None,
     webhook: Annotated[
         str | None,
         typer.Option(help="Post the result there, as Slack takes it.", envvar="POSOLOGY_WEBHOOK", show_envvar=True),

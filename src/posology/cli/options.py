@@ -20,7 +20,8 @@ Holdout = Annotated[
     typer.Option(help="Real conversations kept for evaluation; split off --real if not given.", rich_help_panel=DATA),
 ]
 HoldoutSize = Annotated[
-    int | None, typer.Option(help="How many to split off when --holdout is not given [200].", rich_help_panel=DATA)
+    int | None,
+    typer.Option(help="How many to split off when --holdout is not given (default: 200).", rich_help_panel=DATA),
 ]
 Traffic = Annotated[Path | None, typer.Option(help="Unlabelled real conversations.", rich_help_panel=DATA)]
 Docs = Annotated[
@@ -30,7 +31,7 @@ Catalog = Annotated[Path | None, typer.Option(help="Product catalog, CSV, TSV or
 
 VerifyFirst = Annotated[
     bool | None,
-    typer.Option("--verify/--no-verify", help="Verify the pool before it is used [on].", rich_help_panel=DATA),
+    typer.Option("--verify/--no-verify", help="Verify the pool before it is used (default: on).", rich_help_panel=DATA),
 ]
 
 Format = Annotated[

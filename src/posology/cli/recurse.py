@@ -36,7 +36,7 @@ def recurse(
         typer.Option(help="Who writes: word trigrams fitted in a blink, or --model.", rich_help_panel=LOOP),
     ] = "surrogate",
     model: Annotated[
-        str | None, typer.Option(help="local:, openai:NAME, anthropic:NAME [local:].", rich_help_panel=LOOP)
+        str | None, typer.Option(help="local:, openai:NAME, anthropic:NAME (default: local:).", rich_help_panel=LOOP)
     ] = None,
     chat_url: Annotated[str | None, typer.Option(help="Where the model's server is.", rich_help_panel=LOOP)] = None,
     money: Annotated[
@@ -44,7 +44,9 @@ def recurse(
     ] = None,
     rows: Annotated[
         int | None,
-        typer.Option(help="Real rows to begin with, and rows a generation [all].", min=40, rich_help_panel=LOOP),
+        typer.Option(
+            help="Real rows to begin with, and rows a generation (default: all).", min=40, rich_help_panel=LOOP
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides every draw.", min=0, rich_help_panel=LOOP)] = 0,
     config: o.Config = None,

@@ -28,29 +28,35 @@ def select(
     catalog: o.Catalog = None,
     keep_rate: Annotated[
         float | None,
-        typer.Option(help="Share of the verified candidates to keep, best first [learned].", rich_help_panel=CHOICE),
+        typer.Option(
+            help="Share of the verified candidates to keep, best first (default: learned).", rich_help_panel=CHOICE
+        ),
     ] = None,
     most: Annotated[
         int | None, typer.Option("--count", help="Instead of a share: at most so many.", rich_help_panel=CHOICE)
     ] = None,
     strategy: Annotated[
         Literal["coverage", "top", "random", "all"] | None,
-        typer.Option(help="How to choose [coverage].", rich_help_panel=CHOICE),
+        typer.Option(help="How to choose (default: coverage).", rich_help_panel=CHOICE),
     ] = None,
     near: Annotated[
         float | None,
-        typer.Option(help="Wording as alike as this, 0.7 to 1, is a duplicate [0.85].", rich_help_panel=CHOICE),
+        typer.Option(
+            help="Wording as alike as this, 0.7 to 1, is a duplicate (default: 0.85).", rich_help_panel=CHOICE
+        ),
     ] = None,
     semantic: Annotated[
         float | None,
-        typer.Option(help="Meaning as alike as this, 0.9 to 1, is a duplicate [0.97].", rich_help_panel=CHOICE),
+        typer.Option(
+            help="Meaning as alike as this, 0.9 to 1, is a duplicate (default: 0.97).", rich_help_panel=CHOICE
+        ),
     ] = None,
     compare: Annotated[
         bool,
         typer.Option("--compare", help="Try all strategies on folds of real training data.", rich_help_panel=CHOICE),
     ] = False,
     doses: Annotated[
-        str | None, typer.Option(help="With --compare: the doses to try [.1,.3,.5].", rich_help_panel=CHOICE)
+        str | None, typer.Option(help="With --compare: the doses to try (default: .1,.3,.5).", rich_help_panel=CHOICE)
     ] = None,
     verify_first: o.VerifyFirst = None,
     config: o.Config = None,
@@ -108,11 +114,11 @@ def _summary(facts: dict[str, Any], tree: Config) -> Group:
     from rich.console import Group
     from rich.markup import escape
 
-    rate, weight = facts["keep_rate"], facts["synthetic_weight"]
+    rate = facts["keep_rate"]
     rejected = ", ".join(f"{reason} {n:,}" for reason, n in facts["rejected"].items())
     return Group(
         f"{facts['n_selected']:,} of {facts['n_pool']:,} candidates selected by {facts['strategy']}",
-        f"keep rate {rate['value']:g} ({rate['reason']}), weight in training {weight['value']:g} ({weight['reason']})",
+        f"keep rate {rate['value']:g} ({rate['reason']})",
         f"not selected: {escape(rejected) or 'none'}",
         f"in priority order in {escape(str(tree.out / 'select' / 'selected.jsonl'))}",
     )

@@ -15,7 +15,9 @@ def split(
     real: o.Real = None,
     holdout: o.Holdout = None,
     holdout_size: o.HoldoutSize = None,
-    split_seed: Annotated[int | None, typer.Option("--seed", help="Of the draw [0].", rich_help_panel=o.MODEL)] = None,
+    split_seed: Annotated[
+        int | None, typer.Option("--seed", help="Of the draw (default: 0).", rich_help_panel=o.MODEL)
+    ] = None,
     config: o.Config = None,
     format: o.Format = None,
     on_error: o.OnError = None,

@@ -14,11 +14,11 @@ SWEEP = "Sweep"
 
 Design = Annotated[
     Literal["augment", "replace"] | None,
-    typer.Option(help="Add to the real data, or replace a share of it [augment].", rich_help_panel=SWEEP),
+    typer.Option(help="Add to the real data, or replace a share of it (default: augment).", rich_help_panel=SWEEP),
 ]
 Weight = Annotated[
     float | None,
-    typer.Option(help="What a synthetic example weighs, a real one being 1 [learned].", rich_help_panel=SWEEP),
+    typer.Option(help="What a synthetic example weighs, a real one being 1 (default: learned).", rich_help_panel=SWEEP),
 ]
 
 
@@ -32,7 +32,8 @@ def sweep(
     doses: Annotated[
         str | None,
         typer.Option(
-            help="Shares of synthetic data, e.g. 0,0.1,30%; 0 is always added [0,.1,.3,.5,1].", rich_help_panel=SWEEP
+            help="Shares of synthetic data, e.g. 0,0.1,30%; 0 is always added (default: 0,.1,.3,.5,1).",
+            rich_help_panel=SWEEP,
         ),
     ] = None,
     adaptive: Annotated[
@@ -43,20 +44,22 @@ def sweep(
     design: Design = None,
     controls: Annotated[
         bool | None,
-        typer.Option("--controls/--no-controls", help="Same-size random arms [on].", rich_help_panel=SWEEP),
+        typer.Option("--controls/--no-controls", help="Same-size random arms (default: on).", rich_help_panel=SWEEP),
     ] = None,
     synthetic_weight: Weight = None,
     seeds: Annotated[
-        str | None, typer.Option(help="How many (5), or which (0,1,2) [5].", rich_help_panel=SWEEP)
+        str | None, typer.Option(help="How many (5), or which (0,1,2) (default: 5).", rich_help_panel=SWEEP)
     ] = None,
     trainer: Annotated[
-        str | None, typer.Option(help="head, or package.module:Class for your own [head].", rich_help_panel=SWEEP)
+        str | None,
+        typer.Option(help="head, or package.module:Class for your own (default: head).", rich_help_panel=SWEEP),
     ] = None,
     label_cost: Annotated[
-        float | None, typer.Option(help="Price of one real label [4.0].", rich_help_panel=SWEEP)
+        float | None, typer.Option(help="Price of one real label (default: 4.0).", rich_help_panel=SWEEP)
     ] = None,
     tail_max_real: Annotated[
-        int | None, typer.Option(help="A tail topic has at most so many real examples [5].", rich_help_panel=SWEEP)
+        int | None,
+        typer.Option(help="A tail topic has at most so many real examples (default: 5).", rich_help_panel=SWEEP),
     ] = None,
     config: o.Config = None,
     format: o.Format = None,

@@ -36,7 +36,7 @@ def verify(
     ] = None,
     judge_sample: Annotated[
         float | None,
-        typer.Option(help="Share that is judged; the rest is learned from it [1].", rich_help_panel=JUDGES),
+        typer.Option(help="Share that is judged; the rest is learned from it (default: 1).", rich_help_panel=JUDGES),
     ] = None,
     judge_holdout: Annotated[
         bool | None,
@@ -72,7 +72,7 @@ def verify(
         ),
     ] = None,
     judge_concurrency: Annotated[
-        int | None, typer.Option("--concurrency", help="Calls in flight [32].", rich_help_panel=JUDGES)
+        int | None, typer.Option("--concurrency", help="Calls in flight (default: 32).", rich_help_panel=JUDGES)
     ] = None,
     label: Annotated[
         int,
@@ -83,7 +83,7 @@ def verify(
         ),
     ] = 0,
     labels: Annotated[
-        Path | None, typer.Option(help="Where labels are kept [OUT/labels.jsonl].", rich_help_panel=LABELS)
+        Path | None, typer.Option(help="Where labels are kept (default: OUT/labels.jsonl).", rich_help_panel=LABELS)
     ] = None,
     calibrate: Annotated[
         Path | None,
@@ -194,4 +194,28 @@ def _summary(facts: dict[str, Any], folder: str) -> Group:
     silent = [name for name, n in facts["checks"].items() if not n["pass"] and not n["fail"]]
     if silent:
         lines.append(f"could not judge anything: {', '.join(silent)}; verdicts.jsonl says why")
+    lines += [escape(line) for line in _judges(facts["judging"])]
     return Group(*lines, f"verdicts with every check and score are in {escape(folder)}")
+
+
+def _judges(judging: dict[str, Any] | None) -> list[str]:
+    """What judges did and cost, and whether they agree."""
+    if not judging:
+        return []
+    lines = [f"{judging['n_judged']:,} of {judging['n_wanted']:,} candidates that passed the checks were judged"]
+    for judge in judging["judges"]:
+        states = ", ".join(f"{state.replace('_', ' ')} {n:,}" for state, n in judge["states"].items())
+        money = "price not known" if judge["cost"] is None else f"{judge['cost']:.4f} in money"
+        lines.append(f"  {judge['name']}: {judge['calls']:,} calls, {money}; {states}")
+        if judge["always"] is not None:
+            lines.append(f"    gives everything a {judge['always']}: uninformative, its scores do not count")
+    if judging["agreement"]:
+        alphas = ", ".join(f"{name.replace('_', ' ')} {_alpha(one)}" for name, one in judging["agreement"].items())
+        lines.append(f"  agreement of the judges (Krippendorff's alpha, 1 is perfect): {alphas}")
+    if lost := [name.replace("_", " ") for name, one in judging["learned"].items() if not one["learnable"]]:
+        lines.append(f"  not learnable, so the rest has no score for it: {', '.join(lost)}")
+    return lines
+
+
+def _alpha(agreement: dict[str, Any]) -> str:
+    return "unknown" if agreement["alpha"] is None else f"{agreement['alpha']:.2f} ({agreement['verdict']})"

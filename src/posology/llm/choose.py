@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from posology.errors import ConfigError
 from posology.llm.contract import ChatModel
 
 KINDS = ("openai", "anthropic", "local", "scripted")
+KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 
 
 def make_model(spec: str, *, base_url: str | None = None, api_key_env: str | None = None, seed: int = 0) -> ChatModel:
@@ -34,11 +36,11 @@ def make_model(spec: str, *, base_url: str | None = None, api_key_env: str | Non
     if kind == "openai":
         from posology.llm.openai_compatible import OpenAICompatible
 
-        return OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env or "OPENAI_API_KEY")
+        return OpenAICompatible(name, base_url=base_url, api_key_env=api_key_env or KEYS[kind])
     if kind == "anthropic":
         from posology.llm.anthropic import Anthropic
 
-        return Anthropic(name, base_url=base_url, api_key_env=api_key_env or "ANTHROPIC_API_KEY")
+        return Anthropic(name, base_url=base_url, api_key_env=api_key_env or KEYS[kind])
     if kind == "scripted":
         from posology.llm.scripted import load
 
@@ -46,3 +48,25 @@ def make_model(spec: str, *, base_url: str | None = None, api_key_env: str | Non
     from posology.llm.local import LocalModel
 
     return LocalModel(Path(name) if name else None)
+
+
+def missing_key(spec: str, *, base_url: str | None = None, api_key_env: str | None = None) -> str | None:
+    """The environment variable that should hold the key of a model, if it is not set; None where nothing is missing.
+
+    Args:
+        spec: The model, as `make_model` takes it.
+        base_url: Where its server is; one of your own may want no key.
+        api_key_env: The variable, if it is not the usual one.
+
+    Raises:
+        ConfigError: It is not set, and the provider certainly wants a key.
+    """
+    kind = spec.partition(":")[0]
+    if kind not in KEYS:
+        return None
+    name = api_key_env or KEYS[kind]
+    if os.environ.get(name, "").strip():
+        return None
+    if base_url is None:
+        raise ConfigError(f"the environment variable {name} is not set.", remedy=f"Put the key for {kind} into it.")
+    return name

@@ -75,9 +75,7 @@ def _finding(text: str, whole: float, limit: float) -> Finding:
     if not text:
         return Finding(CHECK, "unscored", detail="its last turn is empty")
     state: CheckState = "fail" if whole < limit else "pass"
-    return Finding(
-        CHECK, state, round(whole, 4), round(limit, 4), "breaks off in its last turn" if state == "fail" else ""
-    )
+    return Finding(CHECK, state, round(whole, 4), round(limit, 4), "in its last turn" if state == "fail" else "")
 
 
 def _last(conversation: Conversation) -> str:
