@@ -92,6 +92,23 @@ def test_each_planted_defect_is_named(files):
     assert facts["checks"]["faithful"] == {"pass": 2, "fail": 1, "unscored": 39}
 
 
+def test_what_is_somebodys_own_is_not_even_a_control(files):
+    pool = list(read(files / "pool.jsonl").conversations)
+    pool[15] = talk(pool[15].id, "As an AI language model, I write to otto@brackwell.org", "refund", "synthetic")
+    write(pool, files / "pool.jsonl")
+    with Pipeline(settings(files)) as pipeline:
+        drawn = {c.id for c in pipeline.controls}
+    assert drawn
+    assert not drawn & {"sparcel0", "srefund0", "srefund1"}, "leaked, a real datum, and one with another defect too"
+    assert "sparcel1" in drawn, "what is merely bad may be drawn"
+
+
+def test_an_evaluator_of_the_generators_family_is_refused_in_a_finished_folder_too(files):
+    verified(files)
+    with pytest.raises(ConfigError, match="gpt"):
+        verified(files, **{"verify.generator": "gpt-4.1", "verify.evaluator": "gpt-4o"})
+
+
 def test_files_hold_every_candidate_once(files):
     facts, verdicts = verified(files)
     folder = files / "run" / "verify"

@@ -213,7 +213,7 @@ def given(value: float) -> Learned:
     return Learned(value, "as the settings say", {})
 
 
-def learned_keep_rate(folds: RealFolds, quality: NDArray[np.float64]) -> Learned:
+def learned_keep_rate(folds: RealFolds, quality: NDArray[np.float64], strategy: Strategy = "coverage") -> Learned:
     """The share of the candidates to keep, best first: all of them, unless another share proves better.
 
     More right candidates are worth having, since the order puts the least of them last; so all must be shown to lose
@@ -221,7 +221,7 @@ def learned_keep_rate(folds: RealFolds, quality: NDArray[np.float64]) -> Learned
     """
     if not len(quality) or np.ptp(quality) == 0:
         return Learned(KEEP_RATE, "nothing tells good candidates from bad ones", {})
-    return _proven(folds, {rate: Trial(keep_rate=rate) for rate in KEEP_RATES}, "keep rate", usual=KEEP_RATE)
+    return _proven(folds, {rate: Trial(strategy, rate) for rate in KEEP_RATES}, "keep rate", usual=KEEP_RATE)
 
 
 def learned_weight(folds: RealFolds, strategy: Strategy, keep_rate: float) -> Learned:

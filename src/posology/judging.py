@@ -111,8 +111,11 @@ class Judging:
     def identity(self) -> str:
         """Identity of all that shapes what judges say; for the fingerprint of the stage."""
         given = self.settings
-        if not given.judges:
+        if not given.judges and given.evaluator is None:
             return "none"
+        if not given.judges:
+            told = {"evaluator", "generator", "families", "allow_same_family"}
+            return fingerprint.of("independence", settings=given.model_dump(include=told))
         return fingerprint.of(
             "judging",
             rubric=self.rubric.version,

@@ -434,7 +434,8 @@ class Pipeline:
 
     @cached_property
     def _prints(self) -> Prints:
-        judging = self.judging.identity if self.config.verify.judges else "none"
+        asked = self.config.verify.judges or self.config.verify.evaluator
+        judging = self.judging.identity if asked else "none"
         return Prints(self.config, self.material, self.embedder.identity, self._trainer.identity, judging)
 
     def _identity(self) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from posology.training.head import CrossValidation, HeadTrainer
 TWINS = "duplicates.parquet"
 SILENT = "none of its turns counts under the text rule"
 THIN = "too little to learn it from"
-NEVER = ("leaked", "no_text")  # reasons, or how they begin, for which a row is not even a control
+NEVER = ("leaked", "no_text", "real_datum", "verbatim_span", "personal_data")  # or how they begin: not even a control
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class Selecting:
             return Learned(KEEP_RATE, by, {})
         if self._folds is None:
             return Learned(KEEP_RATE, THIN, {})
-        return learned_keep_rate(self._folds, self._distinct[1].quality)
+        return learned_keep_rate(self._folds, self._distinct[1].quality, self._settings.strategy)
 
     @cached_property
     def weight(self) -> Learned:
@@ -260,7 +260,7 @@ def kept_weight(place: Path, print_: str, learn: Callable[[], Learned]) -> float
 
 
 def controls(pool: Sequence[Conversation], rejected: Path) -> tuple[Conversation, ...]:
-    """What controls are drawn from: the pool as it came, without rows that match the holdout or have no text.
+    """What controls are drawn from: the pool as it came, less what matches the holdout, is somebody's own, or is empty.
 
     Args:
         pool: The whole pool.
