@@ -32,7 +32,9 @@ from posology.verification.verdicts import verdict
 
 Check = Callable[[Sequence[Conversation]], Sequence[Finding]]
 Found = Mapping[str, Sequence[Finding]]  # by check, one a candidate
-ORDER = (EXACT, NEAR, PARAPHRASE, *CHECKS)  # in which reasons are given
+# In which reasons are given. What is somebody's own comes first: whatever else is wrong with it, it is never trained on.
+OWN = ("real_datum", "verbatim_span", "personal_data")
+ORDER = (EXACT, NEAR, PARAPHRASE, *OWN, *(name for name in CHECKS if name not in OWN))
 
 
 class Verification:
@@ -170,7 +172,11 @@ class Verification:
         """Name and maker of every check that hangs on the text alone, whatever its topic is."""
         train, finder = self._train, make_finder(self._settings.detector)
         every = [*train, *self._holdout]
-        # What is somebody's own comes first: whatever else is wrong with such a row, it is not even a control.
+        for name in DETECTORS:
+            yield name, lambda name=name: Form(name, train)  # type: ignore[misc]
+        yield "truncated", lambda: Truncated(train, self._docs)
+        yield "repetition", lambda: Repetition(train)
+        yield "politeness_loop", lambda: PolitenessLoop(train)
         real = RealData(every, self._docs, self._catalog, finder)
         privacy = self._facts["privacy"] = {"detector": self._settings.detector, "n_protected": real.n_protected}
         yield "real_datum", lambda: real
@@ -178,11 +184,6 @@ class Verification:
         privacy["span_words"] = spans.length
         yield "verbatim_span", lambda: spans
         yield "personal_data", lambda: GenuineLooking(real.published, finder)
-        for name in DETECTORS:
-            yield name, lambda name=name: Form(name, train)  # type: ignore[misc]
-        yield "truncated", lambda: Truncated(train, self._docs)
-        yield "repetition", lambda: Repetition(train)
-        yield "politeness_loop", lambda: PolitenessLoop(train)
         yield "real_likeness", lambda: RealLikeness(train, self._embedder)
 
     def _leaks(self, candidates: Sequence[Conversation]) -> Leakage:
