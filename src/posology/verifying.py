@@ -32,7 +32,7 @@ from posology.verification.verdicts import verdict
 
 Check = Callable[[Sequence[Conversation]], Sequence[Finding]]
 Found = Mapping[str, Sequence[Finding]]  # by check, one a candidate
-# In which reasons are given. What is somebody's own comes first: whatever else is wrong with it, it is never trained on.
+# In which reasons are given: what is somebody's own first, since it is never trained on, whatever else is wrong.
 OWN = ("real_datum", "verbatim_span", "personal_data")
 ORDER = (EXACT, NEAR, PARAPHRASE, *OWN, *(name for name in CHECKS if name not in OWN))
 
