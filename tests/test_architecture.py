@@ -51,6 +51,7 @@ LAYERS = [
         "continuing",
         "recursing",
         "screening",
+        "narrowing",
         "observing",
         "weekly",
         "monitoring",
