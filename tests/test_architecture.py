@@ -52,6 +52,7 @@ LAYERS = [
         "continuing",
         "recursing",
         "screening",
+        "narrowing",
         "observing",
         "weekly",
         "monitoring",

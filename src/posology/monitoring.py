@@ -16,6 +16,7 @@ import numpy as np
 
 from posology.config import Data
 from posology.errors import InputError, StoreError, UsageError
+from posology.exporting import config_of
 from posology.inputs import Material, required
 from posology.monitor import webhook
 from posology.monitor.baseline import (
@@ -93,6 +94,7 @@ def begin(
     require_sweep(run)
     progress, folder = progress or Silent(), run / MONITOR
     expectations = Expectations(folder)
+    config_of(run)  # before the lock, which makes the folder of a run that is not there
     with RunFolder(run):
         observer = Observer(run, variant, progress)
         source, conversations, warnings = _reference(data, observer, progress)
@@ -137,7 +139,8 @@ def check(
         run: The run folder, with a baseline.
         data: New traffic; optionally the holdout again, and a new synthetic batch.
         variant: What is deployed now; None: what the baseline was made with.
-        day: The day that the traffic stands for; None takes today, and the same traffic again keeps its first one.
+        day: The day that the traffic stands for; None takes today, and the same traffic again, before the same
+            variant, keeps its first one.
         url: A webhook that is told the result.
         progress: Told what happens.
 
@@ -157,6 +160,7 @@ def check(
         webhook.check_url(url)
     progress, folder = progress or Silent(), run / MONITOR
     expectations = Expectations(folder)
+    Baseline.load(folder)  # before the lock, which makes the folder of a run that is not there
     with RunFolder(run):
         baseline, kept = Baseline.load(folder), History(folder)
         result = _checked(run, Material(data, progress), expectations, baseline, kept, variant, day, progress)
@@ -341,7 +345,7 @@ def _batch(
     """Identity and day of the batch, and what the user should know of its day."""
     traffic = material.conversations("traffic")
     content = "".join(filter(None, (material.sha256("traffic"), material.sha256("synthetic"))))
-    name, today = batch_id(content, day), datetime.now().astimezone().date()
+    name, today = batch_id(content, day, deployed), datetime.now().astimezone().date()
     earlier = history.earlier(name)
     when = day or (date.fromisoformat(earlier["batch"]["day"]) if earlier else today)
     warnings = [f"{file} was damaged and has been set aside." for file in history.damaged]

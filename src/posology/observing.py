@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +16,22 @@ from numpy.typing import NDArray
 from posology import fingerprint
 from posology.bot import recommended
 from posology.collapse import surface
+from posology.config import load
 from posology.conversations.reading import read
 from posology.embedding.cache import VectorCache
 from posology.embedding.embedder import Embedder
 from posology.embedding.encoders import make_encoder
-from posology.errors import UsageError
+from posology.errors import PosologyError, StoreError, UsageError
 from posology.exporting import config_of
 from posology.generation.language import language_of
+from posology.inputs import CANDIDATES, Material
 from posology.mixture.arms import mixture
 from posology.monitor.checks import ROLES, Norms
 from posology.monitor.windows import Floats, Window, labels
 from posology.progress import Progress, Silent
 from posology.records import Conversation, topics_of
-from posology.store import RunFolder, read_json
+from posology.selecting import controls
+from posology.store import SETTINGS, RunFolder, read_json
 from posology.sweeping import INDEX
 from posology.swept import check_unchanged, require_sweep
 from posology.training.contract import Variant, make_trainer
@@ -126,8 +130,37 @@ class Observer:
             design=self.config.mix.design,
             real=self.real,
             ranked=self.pool,
+            pool=self._controls() if row["kind"] == "random" and row["dose"] > 0 else None,
             synthetic_weight=self.config.mix.synthetic_weight or 1.0,  # the index holds what was learned
         ).conversations
+
+    def _controls(self) -> Sequence[Conversation]:
+        """What the sweep drew its controls from: the pool itself, which the run folder names but does not hold.
+
+        Raises:
+            StoreError: The pool is gone, or no longer what the sweep was run on.
+        """
+        if not self.pool:
+            return ()
+        try:
+            settings = load(self.run / SETTINGS)
+            material = Material(settings.data, generated=self.run / "generate" / CANDIDATES)
+            if material.sha256("synthetic") == self._swept["inputs"].get("synthetic"):
+                return controls(material.conversations("synthetic"), self.run / "select" / "rejected.jsonl")
+        except (PosologyError, OSError, KeyError):
+            pass  # missing or broken: no longer what it was
+        raise StoreError(
+            f"the variant was trained on a random part of a pool that is no longer what {self.run} was swept with.",
+            remedy="Put the file back, run `posology sweep` again, or name a variant of the kind `selected`.",
+        )
+
+    @property
+    def _swept(self) -> Mapping[str, Any]:
+        """The manifest of the sweep."""
+        manifest = RunFolder(self.run).stage("sweep").manifest
+        if manifest is None:
+            raise StoreError(f"{self.run} holds no finished sweep.", remedy="Run `posology sweep` first.")
+        return manifest
 
     @cached_property
     def examples(self) -> Sequence[Conversation]:
@@ -144,13 +177,13 @@ class Observer:
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """What a baseline must share with a later check: encoder, text rule, and the data of the sweep."""
-        manifest = RunFolder(self.run).stage("sweep").manifest or {}
+        """What a baseline must share with a later check: encoder, text rule, and what the variant learned from."""
         return {
             "encoder": self.embedder.encoder.identity,
             "text_rule": self.embedder.rule.identity,
-            "sweep": str(manifest["fingerprint"]),
+            "sweep": str(self._swept["fingerprint"]),
             "training": fingerprint.of_conversations(self.real),
+            "learned": fingerprint.of_conversations(self.training),
         }
 
     # -- what it sees --------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from posology.monitor.checks import NAMES, OF_THE_MODEL, Reference
 from posology.monitor.great import RULES, Kind, Measure, Validation
 from posology.monitor.results import Check, Verdict, counted, unscored, verdict_of
 from posology.monitor.windows import Window
+from posology.narrowing import narrowing
 from posology.observing import Observer, roles
 from posology.progress import Progress
 from posology.ranking import some
@@ -45,8 +46,6 @@ LOSS = "accuracy_loss"
 LEAKED, COPIES, COLLAPSE = "synthetic_leaked", "synthetic_copies", "synthetic_collapse"
 MOST_COPIES = 0.2  # share of a synthetic batch
 OF_SYNTHETIC = ("length", "mess", "mood", "language", "malformed", "embedding_auc", "embedding_mmd")
-MOST_DIAGNOSED = 300  # conversations of a batch that collapse is looked for in
-QUICK = 19  # real-vs-real draws of the diagnosis, the fewest that bound its false alarms at 5 %
 FLIPS = 4999  # of signs
 ROUNDING = 1e-9
 
@@ -295,7 +294,7 @@ def synthetic_checks(
     values: dict[str, float] = {LEAKED: len(leaked), COPIES: _copies(kept, observer) / max(len(batch), 1)}
     most: dict[str, float] = {LEAKED: 0, COPIES: MOST_COPIES}
     notes = {LEAKED: some([rejection.id for rejection in leaked]) if leaked else ""}
-    values[COLLAPSE], most[COLLAPSE], notes[COLLAPSE] = _collapse(batch, observer)
+    values[COLLAPSE], most[COLLAPSE], notes[COLLAPSE] = _collapse(batch, observer, baseline.rate)
     checks = [counted(name, values[name], most[name], notes.get(name, "")) for name in values]
     measured = None
     if baseline.pool:
@@ -335,25 +334,10 @@ def _copies(batch: Sequence[Conversation], observer: Observer) -> int:
     return len(duplicates(twins, np.ones(len(batch)), near=settings.near, semantic=settings.semantic))
 
 
-def _collapse(batch: Sequence[Conversation], observer: Observer) -> tuple[float, float, str]:
-    """How many indicators of collapse the batch shows, how many the accepted pool does, and which are new."""
-    now, before = _narrowed(batch, observer), _narrowed(observer.pool, observer)
-    return len(now), len(before), some(sorted(now - before)) if now - before else ""
-
-
-def _narrowed(rows: Sequence[Conversation], observer: Observer) -> set[str]:
-    """The indicators by which synthetic text is narrower or flatter than real text; none if there is too little."""
-    from posology.collapse.diagnosis import diagnose
-    from posology.collapse.table import make_table
-
-    rows = [rows[i] for i in positions(len(rows), MOST_DIAGNOSED)]
-    real = [observer.real[i] for i in positions(len(observer.real), 2 * MOST_DIAGNOSED)]
-    try:
-        table = make_table(real, rows, observer.vectors([*real, *rows]), observer.config.text.rule)
-        faults = diagnose(table, draws=QUICK).faults
-        return {fault.indicator.name for fault in faults if fault.verdict in ("narrow", "flat")}
-    except InputError:
-        return set()
+def _collapse(batch: Sequence[Conversation], observer: Observer, rate: float) -> tuple[float, float, str]:
+    """How many indicators of collapse the batch shows, the most that chance explains, and which are new."""
+    found = narrowing(observer.real, observer.pool, batch, observer.vectors, observer.config.text.rule, rate=rate)
+    return len(found.shown), found.most, some(sorted(found.new)) if found.new else ""
 
 
 # -- from round to round -----------------------------------------------------------------------------------------------

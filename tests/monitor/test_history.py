@@ -13,7 +13,7 @@ def result(content, day, value=0.1):
         "holdout": {},
         "clusters": [],
         "warnings": [],
-        "batch": {"id": batch_id(content, when), "day": day, "n": 200, "variant": "v", "baseline": "b"},
+        "batch": {"id": batch_id(content, when, "v"), "day": day, "n": 200, "variant": "v", "baseline": "b"},
         "checks": [
             {"name": "length", "value": value, "threshold": 0.2, "p_value": 0.5, "verdict": "ok", "note": ""},
             {"name": "mood", "value": None, "threshold": None, "p_value": None, "verdict": "unscored", "note": "few"},
@@ -37,7 +37,7 @@ def test_a_batch_that_is_checked_twice_has_one_entry(tmp_path):
         (date(2026, 1, 12), "length", 0.1),
         (date(2026, 1, 12), "mood", None),
     ]
-    assert history.earlier(batch_id("x", date(2026, 1, 5)))["drifted"]
+    assert history.earlier(batch_id("x", date(2026, 1, 5), "v"))["drifted"]
     assert history.earlier("unknown") is None
 
 
@@ -45,7 +45,8 @@ def test_the_same_traffic_for_two_days_is_two_batches(tmp_path):
     history = History(tmp_path)
     history.add(result("x", "2026-01-05"))
     assert len(history.add(result("x", "2026-01-12"))) == 2
-    assert batch_id("x", None) != batch_id("x", date(2026, 1, 5))
+    assert batch_id("x", None, "v") != batch_id("x", date(2026, 1, 5), "v")
+    assert batch_id("x", None, "v") != batch_id("x", None, "w")
 
 
 def test_what_comes_late_finds_its_place(tmp_path):

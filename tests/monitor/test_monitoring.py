@@ -110,6 +110,47 @@ def test_topics_never_seen_and_odd_rows_fail_the_suite(begun, run, tmp_path):
     assert found["note"] == "topics never seen: 'warranty'"
 
 
+def test_nothing_that_a_user_gives_is_code_on_a_page(begun, run, tmp_path):
+    evil = "<svg onload=alert(1)>"
+    rows = [talk(f"{evil}{i}", c.messages[0].content, evil) for i, c in enumerate(customers(60, 101))]
+    file = traffic_file(tmp_path / "t.jsonl", rows, labelled=True)
+    assert verdicts(check(run, Data(traffic=file), day=date(2026, 3, 2)))["rows"] == "drift"
+    pages = list((run / "monitor").rglob("*.html"))
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    assert not any("<svg onload" in text for text in texts)
+    assert any("&lt;svg" in text for text in texts)
+    docs = [text for page, text in zip(pages, texts, strict=True) if "gx" in page.parts]
+    assert len(docs) >= 5 and all(re.search("<head[^>]*><meta http-equiv=.Content-Security-Policy", t) for t in docs)
+
+
+def test_a_known_topic_with_marks_of_html_is_known(tmp_path):
+    import pandas as pd
+
+    expectations = great.Expectations(tmp_path)
+    names = ["gift & card", "a < b", "it's"]
+    expectations.write(great.Rules(tuple(names), ("en", ""), 10), {"traffic": ("topic_psi",)})
+    rows = {"id": list("abcd"), "topic": [*names, None], "predicted": [*names, "x"], "roles": ["user"] * 4}
+    frame = pd.DataFrame({**rows, "words": [3] * 4, "language": ["en"] * 4})
+    seen = []
+    found = expectations.validate(
+        "traffic",
+        frame,
+        lambda batch: {"topic_psi": seen.append(batch.predicted.tolist()) or 0.0},
+        {"topic_psi": 1.0, "rows_kept": 1.0, "language_kept": 1.0},
+        name="t",
+        day=date(2026, 3, 2),
+    )
+    assert found.failed == () and seen == [[*names, "x"]]
+
+
+def test_a_run_that_is_not_there_is_not_made(begun, tmp_path):
+    with pytest.raises(StoreError, match="no baseline"):
+        check(tmp_path / "typo", Data(traffic=begun / "week.jsonl"))
+    with pytest.raises(StoreError, match="missing"):
+        begin(tmp_path / "typo", Data(traffic=begun / "reference.jsonl"))
+    assert not (tmp_path / "typo").exists()
+
+
 def test_more_rows_than_the_reference_can_judge_are_sampled(begun, run, quick, tmp_path):
     many = traffic_file(tmp_path / "many.jsonl", customers(250, 5))
     result = check(run, Data(traffic=many), day=date(2026, 3, 2))
@@ -132,7 +173,13 @@ def test_another_holdout_is_refused(begun, run, quick, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "said"), [("encoder", "encoder 'other'"), ("text_rule", "text rule"), ("training", "training data")]
+    ("key", "said"),
+    [
+        ("encoder", "encoder 'other'"),
+        ("text_rule", "text rule"),
+        ("training", "training data"),
+        ("learned", "trained on"),
+    ],
 )
 def test_a_baseline_that_was_made_otherwise_is_refused(begun, run, quick, key, said):
     place = run / "monitor" / "baseline" / "baseline.json"
@@ -161,11 +208,14 @@ def test_a_worse_variant_is_found_on_the_holdout(begun, run, quick, tmp_path):
     assert result["batch"]["variant"] == "worse" and result["holdout"]["ci95"][1] < 0
     same = week(begun, run, variant=index[0]["variant"])
     assert verdicts(same)[LOSS] == "ok"
+    kept = {(row["variant"], row["drifted"]) for row in history(run)["batches"]}
+    assert kept == {("worse", True), (index[0]["variant"], False)}
     with pytest.raises(UsageError, match="no variant"):
         week(begun, run, variant="nobody")
 
 
-def test_a_synthetic_batch_is_judged_by_the_accepted_pool(begun, run, tmp_path):
+def test_a_synthetic_batch_is_judged_by_the_accepted_pool(begun, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("posology.narrowing.MOST_PARTS", 9)
     good = [talk(f"n{i}", f"so {c.messages[0].content}", c.topic) for i, c in enumerate(customers(60, 300))]
     file = traffic_file(tmp_path / "good.jsonl", good, labelled=True)
     result = check(run, Data(traffic=begun / "week.jsonl", synthetic=file), day=date(2026, 3, 2))

@@ -28,7 +28,8 @@ class Baseline:
     """The facts of a baseline.
 
     Attributes:
-        identity: Encoder, text rule, sweep and training data that a check must find again.
+        identity: Encoder, text rule, real training data, what the variant was trained on: a check must find them again;
+            and the sweep.
         variant: Key of the variant that gave the answers.
         rate: The chance that healthy traffic sets off any alarm; a new variant that is as good as the old one has the
             same. An unchanged one cannot.
@@ -100,7 +101,8 @@ class Baseline:
         """Makes sure that a check sees as the baseline did.
 
         Raises:
-            StoreError: Encoder, text rule or sweep are others than the baseline was made with.
+            StoreError: Encoder, text rule, real training data, or what the variant was trained on are others than the
+                baseline was made with. Another sweep that trained the same variant is none.
         """
         again = "Make it anew with `posology monitor init`."
         for name, called in (("encoder", "the encoder"), ("text_rule", "the text rule")):
@@ -111,6 +113,12 @@ class Baseline:
                 )
         if identity["training"] != self.identity["training"]:
             raise StoreError("the training data of the run has changed since the baseline was made.", remedy=again)
+        if identity["learned"] != self.identity.get("learned"):
+            raise StoreError(
+                "what the variant of the baseline was trained on is no longer what the run holds: it was selected or "
+                "swept anew since.",
+                remedy=again,
+            )
 
 
 class Measured:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from posology.monitor import statistics as st
 from posology.monitor.shift import KernelFeatures, Projection, domain_auc
-from posology.monitor.windows import Flags, Floats, Rows, Window
+from posology.monitor.windows import Flags, Floats, Window
 
 LENGTH_CUTS = 24  # quantiles of the reference at which lengths are compared
 UNSEEN = 0.5  # events that the reference might have shown beside those it did (Jeffreys): rare is not impossible
@@ -288,8 +288,3 @@ def _largest_star(near: Flags, inside: Flags) -> NDArray[np.float64]:
     degrees = np.where(inside, near.astype(np.float32) @ members, 0.0)
     result: NDArray[np.float64] = degrees.max(axis=0).astype(np.float64)
     return result
-
-
-def rows_of(flags: Flags) -> Rows:
-    """The positions of the true ones."""
-    return np.flatnonzero(flags)

@@ -18,6 +18,8 @@ _SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE)
 _ELSEWHERE = re.compile(r"<link\b[^>]*>|<img\b[^>]*>", re.IGNORECASE)
 _STYLE = re.compile(r"<style\b.*?</style>", re.DOTALL | re.IGNORECASE)
 _FOOTER = re.compile(r"<footer\b.*?</footer>", re.DOTALL | re.IGNORECASE)
+_HEAD = re.compile(r"<head(\s[^>]*)?>", re.IGNORECASE)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _TAGS = re.compile(r"<[^>]*>")
 
 
@@ -28,12 +30,17 @@ def _environment() -> Environment:
 def offline(page: str, depth: int) -> str:
     """A page without anything that comes from a network, with our style and the way back.
 
+    No script may run on it either: should anything of a conversation ever get into it unescaped, a policy at its top
+    forbids browsers to run it.
+
     Args:
         page: HTML as Great Expectations renders it.
         depth: How many folders below the site's first page it lies.
     """
     for pattern in (_SCRIPT, _STYLE, _ELSEWHERE, _FOOTER):
         page = pattern.sub("", page)
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    page = _HEAD.sub(lambda head: f"{head[0]}{policy}", page, count=1)
     head = _environment().get_template("docs_head.html.j2").render()
     bar = _environment().get_template("docs_bar.html.j2").render(up="../" * depth)
     page = page.replace("</head>", f"{head}</head>", 1)

@@ -6,6 +6,7 @@ and in the context, its progress bars too, and its deprecation warnings stay ins
 
 from __future__ import annotations
 
+import html
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -208,9 +209,9 @@ class Expectations:
             from posology.monitor.expectations import measuring
 
             checkpoint = self._context().checkpoints.get(kind)
-            with measuring(measure):
+            with measuring(lambda batch: measure(_changed(batch, html.unescape))):
                 result = checkpoint.run(
-                    batch_parameters={"dataframe": frame},
+                    batch_parameters={"dataframe": _changed(frame, html.escape)},
                     expectation_parameters=dict(thresholds),
                     run_id=gx.RunIdentifier(run_name=name, run_time=datetime.combine(day, time(), UTC)),
                 )
@@ -237,6 +238,21 @@ class Expectations:
         return context
 
 
+def _changed(frame: DataFrame, change: Callable[[str], str]) -> DataFrame:
+    """A frame with every text in it changed.
+
+    Great Expectations writes unexpected values into its pages as they are: whatever it is given, frames and the values
+    of suites alike, is escaped for HTML, and what is measured of a frame is unescaped first.
+    """
+    texts = frame.select_dtypes(exclude=["number", "bool"])
+    return frame.assign(
+        **{
+            str(name): [change(value) if isinstance(value, str) else value for value in column]
+            for name, column in texts.items()
+        }
+    )
+
+
 def _suite(kind: Kind, rules: Rules, checks: tuple[str, ...]) -> list[Expectation]:
     """The expectations of one kind of batch."""
     import great_expectations.expectations as gxe
@@ -253,11 +269,11 @@ def _suite(kind: Kind, rules: Rules, checks: tuple[str, ...]) -> list[Expectatio
     if kind != "holdout":
         kept = most("rows_kept")
         rows += [
-            gxe.ExpectColumnValuesToBeInSet(column="topic", value_set=list(rules.topics)),
+            gxe.ExpectColumnValuesToBeInSet(column="topic", value_set=list(map(html.escape, rules.topics))),
             gxe.ExpectColumnValuesToMatchRegex(column="roles", regex=ROLES, mostly=kept),
             gxe.ExpectColumnValuesToBeBetween(column="words", min_value=1, max_value=rules.most_words, mostly=kept),
             gxe.ExpectColumnValuesToBeInSet(
-                column="language", value_set=list(rules.languages), mostly=most("language_kept")
+                column="language", value_set=list(map(html.escape, rules.languages)), mostly=most("language_kept")
             ),
         ]
     return rows + [

@@ -25,14 +25,15 @@ SHOWN = {"drifted", "checks", "batch", "judged", "holdout", "clusters", "warning
 COLUMNS = ("batch", "day", "order", "n", "variant", "baseline", "name", "value", "threshold", "p_value", "verdict")
 
 
-def batch_id(content: str, day: date | None) -> str:
-    """The identity of a batch: what it holds, and the day that it was said to stand for.
+def batch_id(content: str, day: date | None, variant: str) -> str:
+    """The identity of a batch: what it holds, the day that it was said to stand for, and who answered.
 
     Args:
         content: Hash of the files.
         day: As given; None if it was not.
+        variant: Key of the deployed variant.
     """
-    return hashlib.sha256(f"{content} {day or ''}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{content} {day or ''} {variant}".encode()).hexdigest()[:16]
 
 
 class History:
