@@ -144,9 +144,9 @@ def test_a_known_topic_with_marks_of_html_is_known(tmp_path):
 
 
 def test_a_run_that_is_not_there_is_not_made(begun, tmp_path):
-    with pytest.raises(StoreError, match="no baseline"):
+    with pytest.raises(UsageError, match="no finished sweep"):
         check(tmp_path / "typo", Data(traffic=begun / "week.jsonl"))
-    with pytest.raises(StoreError, match="missing"):
+    with pytest.raises(UsageError, match="no finished sweep"):
         begin(tmp_path / "typo", Data(traffic=begun / "reference.jsonl"))
     assert not (tmp_path / "typo").exists()
 
